@@ -1,0 +1,1 @@
+"""Prompt packs in, images and learning records out."""

@@ -1,0 +1,1 @@
+"""Whatever makes pictures: in-process or a server."""

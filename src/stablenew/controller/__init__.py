@@ -1,0 +1,1 @@
+"""One face for the command line and the window."""

@@ -1,0 +1,1 @@
+"""Learning records: written, read, rated."""

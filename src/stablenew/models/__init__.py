@@ -1,0 +1,1 @@
+"""The embedded model's files and the demo pack: data, no code."""

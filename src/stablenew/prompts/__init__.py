@@ -1,0 +1,1 @@
+"""Packs, templates and the plan of variants."""
