@@ -93,7 +93,7 @@ class PipelineConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One declared setting. `path` is dotted ("txt2img.steps"), `kind` a JSON type name; a bound of None: there is none."""
+    """One declared setting. `path` is dotted ("txt2img.steps"), `kind` a JSON type name; bounds may be None."""
 
     path: str
     kind: str
