@@ -32,6 +32,11 @@ CfgScale = Annotated[float, Meta(ge=0, le=50, description="Guidance: how strictl
 Side = Annotated[int, Meta(ge=16, le=8192, multiple_of=8, description="Pixels, a multiple of 8")]
 Seed = Annotated[int, Meta(ge=0, le=SEED_MAX, description="Start of the random numbers: same seed, same picture")]
 Denoise = Annotated[float, Meta(ge=0, le=1, description="How much is painted anew: 0 the same picture, 1 a new one")]
+RestoreFaces = Annotated[bool, Meta(description="Let the server restore faces afterwards")]
+ADetailerModel = Annotated[str, Meta(min_length=1, description="ADetailer detection model; none: no ADetailer")]
+ADetailerOptions = Annotated[str, Meta(description="ADetailer's own options as a JSON object; none: its defaults")]
+HiresScale = Annotated[float, Meta(ge=1.05, le=8)]
+Scripts = Annotated[str, Meta(description="Always-on scripts, as the JSON object a WebUI takes; none: no script")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +50,26 @@ class Txt2ImgSettings:
     width: Annotated[Side | None, Meta(description="Width in pixels, a multiple of 8; none: the model's")] = None
     height: Annotated[Side | None, Meta(description="Height in pixels, a multiple of 8; none: the model's")] = None
     clip_skip: Annotated[int, Meta(ge=1, le=12, description="Take the text from this many layers before the end")] = 1
+    hires_scale: Annotated[
+        HiresScale | None, Meta(description="Hires fix: factor for a second pass; none: a single pass")
+    ] = None
+    hires_upscaler: Annotated[str, Meta(min_length=1, description="Hires fix: upscaler between the passes")] = "Latent"
+    hires_steps: Annotated[int, Meta(ge=0, le=150, description="Hires fix: steps of the second pass; 0: as many")] = 0
+    hires_denoise: Annotated[Denoise, Meta(description="Hires fix: how much the second pass paints anew")] = 0.5
+    hires_sampler: Annotated[Sampler | None, Meta(description="Hires fix: sampler; none: the same")] = None
+    hires_scheduler: Annotated[Scheduler | None, Meta(description="Hires fix: noise schedule; none: the same")] = None
+    hires_cfg_scale: Annotated[CfgScale | None, Meta(description="Hires fix: guidance (Forge); none: the same")] = None
+    refiner: Annotated[str | None, Meta(description="Refiner model; none: no refiner")] = None
+    refiner_switch_at: Annotated[float, Meta(ge=0, le=1, description="Share of the steps before the refiner")] = 0.8
+    restore_faces: RestoreFaces = False
+    adetailer_model: ADetailerModel | None = None
+    adetailer_options: ADetailerOptions | None = None
+    scripts: Scripts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Img2ImgSettings:
-    """How a picture is painted over. What is None is taken from txt2img."""
+    """How a picture is painted over. A sampler, scheduler, steps or cfg_scale of None is taken from txt2img."""
 
     denoise: Denoise = 0.5
     sampler: Annotated[Sampler | None, Meta(description="Sampler; none is the one of txt2img")] = None
@@ -59,6 +79,10 @@ class Img2ImgSettings:
     init_image: Annotated[
         str | None, Meta(description="Picture file to start from when txt2img is not among the stages")
     ] = None
+    restore_faces: RestoreFaces = False
+    adetailer_model: ADetailerModel | None = None
+    adetailer_options: ADetailerOptions | None = None
+    scripts: Scripts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +102,7 @@ class PipelineConfig:
     """Everything a run is told: model, stages and their settings, and metadata about the run itself."""
 
     model: Annotated[str | None, Meta(description="Model name, folder or file; none is the backend's own")] = None
-    vae: Annotated[str | None, Meta(description="VAE name or file; none is the model's own")] = None
+    vae: Annotated[str | None, Meta(description="VAE name or file; none is the model's or server's own")] = None
     stages: Annotated[tuple[StageName, ...], Meta(min_length=1, description="Stages to run, in order")] = ("txt2img",)
     seed: Annotated[Seed | None, Meta(description="First seed; none derives it from the prompt")] = None
     images_per_prompt: Annotated[int, Meta(ge=1, le=10_000, description="Pictures per prompt and setting")] = 1
@@ -120,6 +144,17 @@ class Setting:
         return said + (", or none" if self.optional else "")
 
 
+_SERVER_EXTRAS = ("hires_scale", "refiner", "restore_faces", "adetailer_model", "adetailer_options", "scripts")
+# Settings younger than the first variant ids: left out of the identity while at their default.
+_ADDED = frozenset(_SERVER_EXTRAS) | {
+    "hires_upscaler",
+    "hires_steps",
+    "hires_denoise",
+    "hires_sampler",
+    "hires_scheduler",
+    "hires_cfg_scale",
+    "refiner_switch_at",
+}
 _METADATA = ("run_id", "one_click_action", "learning_enabled", "learning_tags")
 _ALIASES = {
     "sampler_name": "txt2img.sampler",
@@ -251,8 +286,24 @@ def picture_settings(config: PipelineConfig) -> dict[str, Any]:
     enabled = set(config.stages) | {"txt2img"}
     for stage in STAGES:
         if stage in enabled:
-            data[stage] = msgspec.to_builtins(getattr(config, stage))
+            data[stage] = _deciding(getattr(config, stage))
     return data
+
+
+def server_extras_in_use(settings: Txt2ImgSettings | Img2ImgSettings) -> tuple[str, ...]:
+    """The names of the settings in use that only some servers know (hires fix, refiner, ADetailer, scripts, ...).
+
+    A backend that cannot do one of them refuses the request instead of leaving it out.
+    """
+    names = {field.name for field in dataclasses.fields(settings)}
+    return tuple(name for name in _SERVER_EXTRAS if name in names and getattr(settings, name) not in (None, False))
+
+
+def _deciding(settings: object) -> dict[str, Any]:
+    """A stage's settings without the later ones left alone, so that a picture asked for before them keeps its id."""
+    data: dict[str, Any] = msgspec.to_builtins(settings)
+    unused = {name for name in data if name in _ADDED and data[name] == _default(type(settings), name)}
+    return {name: value for name, value in data.items() if name not in unused}
 
 
 def _resolved(changes: Mapping[str, object]) -> list[tuple[Setting, object]]:
