@@ -1,0 +1,294 @@
+"""The controller: runs on a worker thread, everybody told who asked; the one face of command line and window."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from stablenew.backends.base import CancelToken, StepProgress
+from stablenew.config import PipelineConfig
+from stablenew.controller.events import (
+    Event,
+    RecordLost,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    State,
+    StateChanged,
+    StepDone,
+    VariantFinished,
+)
+from stablenew.errors import RunBusy
+from stablenew.pipeline.recorder import RecordWriter
+from stablenew.pipeline.run_values import RunObserver, RunResult, RunStart
+from stablenew.variant import Variant, VariantResult
+
+if TYPE_CHECKING:
+    from stablenew.learning.learning_record import LearningRecord
+
+log = structlog.get_logger("stablenew.controller")
+
+RecordCallback = Callable[["LearningRecord"], None]
+
+
+class Runner(Protocol):
+    """What the controller needs of a runner; `PipelineRunner` is one, a test's fake another."""
+
+    def run(
+        self,
+        config: PipelineConfig,
+        variants: Iterable[Variant],
+        *,
+        recipe: Mapping[str, Any] | None = None,
+        cancel: CancelToken | None = None,
+        resume: bool = False,
+    ) -> RunResult: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerParts:
+    """What the controller hands the factory of runners."""
+
+    learning_writer: RecordWriter | None
+    on_learning_record: RecordCallback
+    observer: RunObserver
+
+
+RunnerFactory = Callable[[RunnerParts], Runner]
+
+
+class RunHandle:
+    """A run under way. Any thread may use it."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self.config = config
+        self.cancel_token = CancelToken()
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._over = threading.Event()
+        self._result: RunResult | None = None
+        self._error: Exception | None = None
+
+    @property
+    def running(self) -> bool:
+        """False once the run is over and its files are closed."""
+        return not self._over.is_set()
+
+    def stop(self) -> None:
+        """End once the pictures being made are finished."""
+        self.cancel_token.stop()
+
+    def cancel(self) -> None:
+        """End now, inside a picture."""
+        self.cancel_token.cancel()
+
+    def wait(self, timeout_s: float | None = None) -> RunResult:
+        """The result, once the run is over. Raises TimeoutError, or what the run ended with."""
+        if not self._over.wait(timeout_s):
+            raise TimeoutError(f"the run is still under way after {timeout_s} s")
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    def events(self) -> Iterator[Event]:
+        """Every event of this run as it comes, until the run is over. For one reader."""
+        while (event := self._events.get()) is not None:
+            yield event
+
+    def _put(self, event: Event) -> None:
+        self._events.put(event)
+
+    def _finish(self, result: RunResult | None, error: Exception | None) -> None:
+        self._result, self._error = result, error
+        self._over.set()
+        self._events.put(None)
+
+
+class PipelineController:
+    """Starts runs and passes on what happens. Methods return at once and may be called from any thread.
+
+    `runner_factory` builds a runner from `RunnerParts`, so that a fake can stand in. Callbacks and watchers are called
+    on the run's threads, in the order in which they were registered; one that raises does not starve the others.
+    """
+
+    def __init__(
+        self,
+        runner_factory: RunnerFactory,
+        *,
+        learning_writer: RecordWriter | None = None,
+        parallel_runs: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._factory, self._writer, self._clock = runner_factory, learning_writer, clock
+        self._parallel_runs = parallel_runs
+        self._callbacks: list[RecordCallback] = []
+        self._watchers: list[Callable[[Event], None]] = []
+        self._handles: list[RunHandle] = []
+        self._runner: Runner | None = None
+        self._state: State = "idle"
+        self._lock = threading.Lock()
+
+    @property
+    def state(self) -> State:
+        """idle, running, stopping (a stop was asked for), or error (the last run could not go on)."""
+        return self._state
+
+    def register_learning_record_callback(self, callback: RecordCallback) -> None:
+        """Call `callback` with every learning record from now on: the very instance that the runner wrote."""
+        with self._lock:
+            self._callbacks.append(callback)
+
+    def clear_learning_record_callbacks(self) -> None:
+        """Forget every registered callback."""
+        with self._lock:
+            self._callbacks.clear()
+
+    def get_learning_runner_for_tests(self) -> Runner:
+        """The runner of the newest run, or a new one wired just so when nothing has run yet."""
+        with self._lock:
+            runner = self._runner
+        return runner or self._build_runner(None)
+
+    def watch(self, watcher: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `watcher` with every event of every run from now on; calling what is returned ends that."""
+        with self._lock:
+            self._watchers.append(watcher)
+        return lambda: self._unwatch(watcher)
+
+    def start(
+        self,
+        config: PipelineConfig,
+        variants: Iterable[Variant],
+        *,
+        recipe: Mapping[str, Any] | None = None,
+        resume: bool = False,
+    ) -> RunHandle:
+        """Begin a run on a thread of its own. Raises RunBusy when as many are under way as may be."""
+        handle = RunHandle(config)
+        with self._lock:
+            busy = [other for other in self._handles if other.running]
+            if len(busy) >= self._parallel_runs:
+                raise RunBusy(busy[0].config.run_id or "in this program")
+            self._handles = [*busy, handle]
+        self._set_state("running", handle)
+        context = contextvars.copy_context()
+        threading.Thread(
+            target=context.run,
+            args=(self._work, handle, variants, recipe, resume),
+            name="stablenew-run",
+            daemon=True,
+        ).start()
+        return handle
+
+    def stop(self, *, now: bool = False) -> None:
+        """Ask every run under way to end: after the pictures being made, or `now`, inside them."""
+        with self._lock:
+            running = [handle for handle in self._handles if handle.running]
+        for handle in running:
+            (handle.cancel if now else handle.stop)()
+            self._set_state("stopping", handle)
+
+    def _work(
+        self, handle: RunHandle, variants: Iterable[Variant], recipe: Mapping[str, Any] | None, resume: bool
+    ) -> None:
+        try:
+            runner = self._build_runner(handle)
+            with self._lock:
+                self._runner = runner
+            result = runner.run(handle.config, variants, recipe=recipe, cancel=handle.cancel_token, resume=resume)
+        except Exception as exc:
+            log.info("the run could not go on", exc_info=True)
+            self._emit(RunFailed(run_id=handle.config.run_id, error=exc), handle)
+            self._set_state("error", handle)
+            handle._finish(None, exc)
+            return
+        self._emit(RunFinished(run_id=result.run_id, result=result), handle)
+        self._set_state("idle", handle)
+        handle._finish(result, None)
+
+    def _build_runner(self, handle: RunHandle | None) -> Runner:
+        parts = RunnerParts(
+            learning_writer=self._writer,
+            on_learning_record=self._call_back,
+            observer=self._observer(handle),
+        )
+        return self._factory(parts)
+
+    def _observer(self, handle: RunHandle | None) -> RunObserver:
+        run_id = ""
+
+        def on_start(start: RunStart) -> None:
+            nonlocal run_id
+            run_id = start.run_id
+            self._emit(
+                RunStarted(
+                    run_id=run_id,
+                    folder=start.folder,
+                    variant_count=start.variant_count,
+                    already_done=start.already_done,
+                    at_s=self._clock(),
+                ),
+                handle,
+            )
+
+        def on_steps(indices: tuple[int, ...], step: StepProgress) -> None:
+            self._emit(
+                StepDone(
+                    run_id=run_id,
+                    indices=indices,
+                    step=step.step,
+                    steps=step.steps,
+                    preview=step.preview,
+                    at_s=self._clock(),
+                ),
+                handle,
+            )
+
+        def on_result(result: VariantResult) -> None:
+            self._emit(VariantFinished(run_id=run_id, result=result, at_s=self._clock()), handle)
+
+        def on_lost(result: VariantResult) -> None:
+            self._emit(RecordLost(run_id=run_id, result=result), handle)
+
+        return RunObserver(on_start=on_start, on_steps=on_steps, on_result=on_result, on_lost=on_lost)
+
+    def _call_back(self, record: LearningRecord) -> None:
+        """The one callback the runner gets: passes the very instance on to each registered one."""
+        with self._lock:
+            callbacks = tuple(self._callbacks)
+        first: Exception | None = None
+        for callback in callbacks:
+            try:
+                callback(record)
+            except Exception as exc:
+                log.error("a callback for learning records failed", exc_info=True)
+                first = first or exc
+        if first is not None:
+            raise first
+
+    def _set_state(self, state: State, handle: RunHandle) -> None:
+        self._state = state
+        self._emit(StateChanged(state=state, run_id=handle.config.run_id), handle)
+
+    def _emit(self, event: Event, handle: RunHandle | None) -> None:
+        with self._lock:
+            watchers = tuple(self._watchers)
+        for watcher in watchers:
+            try:
+                watcher(event)
+            except Exception:
+                log.error("a watcher of the run failed", exc_info=True)
+        if handle is not None:
+            handle._put(event)
+
+    def _unwatch(self, watcher: Callable[[Event], None]) -> None:
+        with self._lock:
+            if watcher in self._watchers:
+                self._watchers.remove(watcher)

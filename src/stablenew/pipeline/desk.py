@@ -1,0 +1,153 @@
+"""The desk: a second thread that saves pictures and writes records while the next pictures are being made."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from stablenew.backends.base import GeneratedImage
+from stablenew.config import StageName
+from stablenew.errors import Cancelled, StableNewError
+from stablenew.pipeline.image_store import ImageStore
+from stablenew.pipeline.recorder import Recorder
+from stablenew.pipeline.run_folder import JournalLine, RunFolder
+from stablenew.pipeline.run_values import RunObserver
+from stablenew.pipeline.work import Work
+from stablenew.variant import Deviation, Failure, StageResult, Status, VariantResult
+
+log = structlog.get_logger("stablenew.run")
+
+MAX_WAITING = 32
+"""Pictures that may wait to be saved; more than that and the run waits for the disk."""
+
+
+class Desk:
+    """Takes what the run's thread hands over and works it off in order. What it could not do is in the results."""
+
+    def __init__(
+        self,
+        *,
+        folder: RunFolder,
+        store: ImageStore,
+        recorder: Recorder,
+        observer: RunObserver,
+        backend: str,
+        backend_version: str,
+        strict: bool,
+    ) -> None:
+        self._folder, self._store, self._recorder, self._observer = folder, store, recorder, observer
+        self._backend, self._backend_version, self._strict = backend, backend_version, strict
+        self._room = threading.BoundedSemaphore(MAX_WAITING)
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stablenew-desk")
+        self._context = contextvars.copy_context()
+        self._broken: BaseException | None = None
+        self.counts: Counter[Status] = Counter()
+        self.deviations = 0
+
+    def keep(self, work: Work, stage: StageName, image: GeneratedImage) -> None:
+        """Save a stage's picture and note the stage as done."""
+        self._submit(self._keep, work, stage, image)
+
+    def note(self, work: Work, stage: StageName, error: StableNewError) -> None:
+        """Note a stage that ended without a picture."""
+        self._submit(self._note, work, stage, error)
+
+    def finish(self, work: Work) -> None:
+        """No stage follows: make the result and the record."""
+        self._submit(self._finish, work)
+
+    def close(self) -> None:
+        """Wait until everything handed over is done. Raises what went wrong in here by a mistake of ours."""
+        self._executor.shutdown(wait=True)
+        if self._broken is not None:
+            raise self._broken
+
+    def _submit(self, task: Callable[..., None], *args: Any) -> None:
+        if self._broken is not None:
+            raise self._broken
+        self._room.acquire()
+        self._executor.submit(self._context.run, task, *args).add_done_callback(self._one_less)
+
+    def _one_less(self, done: Future[None]) -> None:
+        self._room.release()
+        self._broken = self._broken or done.exception()
+
+    def _keep(self, work: Work, stage: StageName, image: GeneratedImage) -> None:
+        result = self._saved(work, stage, image)
+        work.results.append(result)
+        for deviation in image.deviations:
+            self._warn(work, stage, deviation)
+        if result.status == "ok":
+            self._folder.append_journal(
+                JournalLine(
+                    index=work.variant.index,
+                    variant_id=work.variant.variant_id,
+                    started_at=work.started_at,
+                    seed=image.seed,
+                    result=result,
+                )
+            )
+
+    def _saved(self, work: Work, stage: StageName, image: GeneratedImage) -> StageResult:
+        failure = _strict_failure(image.deviations) if self._strict and image.deviations else None
+        try:
+            saved = self._store.save(image, work.variant, stage, work.effective)
+        except OSError as exc:
+            log.error("a picture could not be saved", variant=work.variant.index, stage=stage, reason=str(exc))
+            saved, failure = None, Failure(type=type(exc).__name__, message=f"the picture could not be saved: {exc}")
+        return StageResult(
+            stage=stage,
+            status="failed" if failure else "ok",
+            seconds=image.seconds,
+            effective=image.effective,
+            image=saved,
+            deviations=image.deviations,
+            failure=failure,
+        )
+
+    def _note(self, work: Work, stage: StageName, error: StableNewError) -> None:
+        status: Status = "cancelled" if isinstance(error, Cancelled) else "failed"
+        failure = Failure(type=type(error).__name__, message=str(error))
+        if status == "failed":
+            log.warning("a stage failed", variant=work.variant.index, stage=stage, reason=failure.message)
+        work.results.append(StageResult(stage=stage, status=status, seconds=0.0, failure=failure))
+
+    def _finish(self, work: Work) -> None:
+        result = VariantResult(
+            variant=work.variant,
+            record_id=work.record_id,
+            status=work.status,
+            stages=tuple(work.results),
+            started_at=work.started_at,
+            duration_s=sum(stage.seconds for stage in work.results),
+            seed=work.variant.seed if work.seed is None else work.seed,
+            backend=self._backend,
+            backend_version=self._backend_version,
+        )
+        self.counts[result.status] += 1
+        kept = self._recorder.record(result)
+        self._observer.on_result(result)
+        if not kept:
+            self._observer.on_lost(result)
+
+    def _warn(self, work: Work, stage: StageName, deviation: Deviation) -> None:
+        self.deviations += 1
+        log.warning(
+            "the backend did otherwise than asked",
+            variant=work.variant.index,
+            stage=stage,
+            setting=deviation.setting,
+            asked=deviation.asked,
+            done=deviation.done,
+        )
+
+
+def _strict_failure(deviations: tuple[Deviation, ...]) -> Failure:
+    said = "; ".join(f"{one.setting}: asked {one.asked!r}, done {one.done!r}" for one in deviations)
+    return Failure(type="Deviation", message=f"the backend did otherwise than asked: {said}")

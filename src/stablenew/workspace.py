@@ -1,0 +1,50 @@
+"""The one folder everything of ours lives in: chosen by flag, by STABLENEW_WORKSPACE, or the platform's default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from stablenew.errors import InputError
+
+VARIABLE = "STABLENEW_WORKSPACE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """Where things are. Nothing is created until something is written there; nothing is written elsewhere."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run: manifest, images, log, contact sheet."""
+        return self.root / "runs"
+
+    @property
+    def records(self) -> Path:
+        """The learning records, one file a run, and what is derived from them."""
+        return self.root / "learning" / "records"
+
+    def relative(self, path: Path) -> str:
+        """`path` as records carry it: relative to the workspace, with forward slashes."""
+        return path.relative_to(self.root).as_posix()
+
+
+def open_workspace(folder: Path | str | None = None) -> Workspace:
+    """The workspace at `folder`, else at $STABLENEW_WORKSPACE, else at the platform's place for a user's data.
+
+    Raises InputError when that path is a file.
+    """
+    chosen = folder or os.environ.get(VARIABLE) or _platform_default()
+    root = Path(chosen).expanduser().resolve()
+    if root.exists() and not root.is_dir():
+        raise InputError(f"the workspace {root} is a file: give a folder with --workspace or {VARIABLE}")
+    return Workspace(root=root)
+
+
+def _platform_default() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("stablenew", appauthor=False)
