@@ -16,13 +16,17 @@ Status = Literal["ok", "failed", "cancelled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptLine:
-    """One prompt of a pack. `line_number` counts from 1 in the pack file; `pack_id` derives from the pack's content."""
+    """One prompt of a pack. `line_number` counts from 1 in the pack file; `pack_id` derives from the pack's content.
+
+    `settings` are what this line alone asks for (path, value), as an A1111 prompts file gives them.
+    """
 
     pack_id: str
     pack_name: str
     line_number: int
     prompt: str
     negative_prompt: str = ""
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
