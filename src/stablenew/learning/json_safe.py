@@ -35,14 +35,10 @@ def json_safe(value: Any, _depth: int = 0) -> Any:
 
 
 def text_safe(text: str) -> str:
-    """`text` as UTF-8 can hold it: half a surrogate pair becomes its escape, such as \\udc80."""
-    if text.isascii():
-        return str(text)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return str(text)
+    """`text` as UTF-8 can hold it: half a surrogate pair becomes its escape, \\udc80; no text becomes text."""
+    if type(text) is str and text.isascii():
+        return text
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def _composite(value: Any, depth: int) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 
 from stablenew.config import PipelineConfig
 from stablenew.errors import NotARecord
+from stablenew.learning.append_file import Durability
 from stablenew.learning.execution_context import ExecutionContext, field_and_reason
 from stablenew.learning.record_assembly import assemble
 from stablenew.learning.record_groups import (
@@ -23,7 +24,7 @@ from stablenew.learning.record_groups import (
     RunInfo,
     StageInfo,
 )
-from stablenew.learning.record_writer import Durability, LearningRecordWriter
+from stablenew.learning.record_writer import LearningRecordWriter
 from stablenew.learning.unknown_fields import put_unknown_back, take_unknown
 
 __all__ = [

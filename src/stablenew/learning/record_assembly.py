@@ -143,8 +143,8 @@ def _prompt(config: PipelineConfig, context: ExecutionContext) -> PromptInfo:
         bindings=_texts(context.bindings),
         pack_id=text_safe(context.pack_id),
         pack_name=text_safe(context.pack_name),
-        line_number=context.line_number,
-        seed=config.seed if context.seed is None else context.seed,
+        line_number=_whole(context.line_number),
+        seed=_whole(config.seed if context.seed is None else context.seed),
         one_click_action=_text(config.one_click_action),
         variant_id=text_safe(context.variant_id),
     )
@@ -199,10 +199,10 @@ def _stage(config: PipelineConfig, result: StageResult) -> StageInfo:
         sampler=_text(asked.sampler if done.sampler is None else done.sampler),
         scheduler=_text(asked.scheduler if done.scheduler is None else done.scheduler),
         cfg_scale=_number(asked.cfg_scale if done.cfg_scale is None else done.cfg_scale),
-        steps=asked.steps if done.steps is None else done.steps,
-        width=asked.width if done.width is None else done.width,
-        height=asked.height if done.height is None else done.height,
-        clip_skip=asked.clip_skip if done.clip_skip is None else done.clip_skip,
+        steps=_whole(asked.steps if done.steps is None else done.steps),
+        width=_whole(asked.width if done.width is None else done.width),
+        height=_whole(asked.height if done.height is None else done.height),
+        clip_skip=_whole(asked.clip_skip if done.clip_skip is None else done.clip_skip),
         denoise=_number(asked.denoise if done.denoise is None else done.denoise),
         upscaler=_text(asked.upscaler if done.upscaler is None else done.upscaler),
         extra=json_safe(extra) if extra else {},
@@ -220,10 +220,10 @@ def _outcome(context: ExecutionContext) -> OutcomeInfo:
         images=[
             ImageInfo(
                 path=text_safe(image.path).replace("\\", "/"),
-                sha256=image.sha256,
-                width=image.width,
-                height=image.height,
-                stage=image.stage,
+                sha256=text_safe(image.sha256),
+                width=_whole(image.width),
+                height=_whole(image.height),
+                stage=text_safe(image.stage),
             )
             for image in context.images
         ],
@@ -233,7 +233,7 @@ def _outcome(context: ExecutionContext) -> OutcomeInfo:
         duration_s=_number(context.duration_s),
         deviations=[
             DeviationInfo(
-                setting=each.setting,
+                setting=text_safe(each.setting),
                 asked=json_safe(each.asked),
                 done=json_safe(each.done),
                 detail=text_safe(each.detail),
@@ -257,8 +257,17 @@ def _settings_key(backend: str, prompt: PromptInfo, stages: list[StageInfo]) -> 
 
 
 def _number(value: float | None) -> float | None:
-    """`value`, or None where JSON has no such number."""
-    return value if value is None or math.isfinite(value) else None
+    """A finite number, else None: JSON has no other, and what a foreign server says may be anything."""
+    if type(value) is float or type(value) is int:
+        return value if math.isfinite(value) else None
+    return None
+
+
+def _whole(value: int | None) -> int | None:
+    """A whole number, else None; 20.0 is 20."""
+    if type(value) is int:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() else None
 
 
 def _text(value: str | None) -> str | None:
