@@ -210,8 +210,9 @@ class Backend(Protocol):
     def generate(self, requests: Sequence[StageRequest], watch: Watch) -> Iterator[tuple[int, Outcome]]:
         """Yield (position in `requests`, outcome) once for each request, as each is finished. Blocks while it works.
 
-        All requests are of one stage. A request that fails yields its error and the others go on. Cancelling yields
-        Cancelled for all that is unfinished. Raises only when nothing can be done at all (BackendUnavailable).
+        All requests are of one stage. A request that fails yields its error and the others go on. Once `watch.cancel`
+        is stopping, nothing new is begun; once it is cancelled, what is being made ends too; either way what is
+        unfinished yields Cancelled. Raises only when nothing can be done at all (BackendUnavailable).
         """
 
     def close(self) -> None:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import structlog
-
 from stablenew.backends.base import CancelToken, StepProgress
 from stablenew.config import PipelineConfig
 from stablenew.controller.events import (
@@ -26,6 +24,7 @@ from stablenew.controller.events import (
     VariantFinished,
 )
 from stablenew.errors import RunBusy
+from stablenew.log import get_logger
 from stablenew.pipeline.recorder import RecordWriter
 from stablenew.pipeline.run_values import RunObserver, RunResult, RunStart
 from stablenew.variant import Variant, VariantResult
@@ -33,7 +32,10 @@ from stablenew.variant import Variant, VariantResult
 if TYPE_CHECKING:
     from stablenew.learning.learning_record import LearningRecord
 
-log = structlog.get_logger("stablenew.controller")
+log = get_logger("stablenew.controller")
+
+_POLL_S = 0.2
+"""How often a reader of events wakes up: on Windows a blocked wait does not hear Ctrl-C."""
 
 RecordCallback = Callable[["LearningRecord"], None]
 
@@ -99,7 +101,13 @@ class RunHandle:
 
     def events(self) -> Iterator[Event]:
         """Every event of this run as it comes, until the run is over. For one reader."""
-        while (event := self._events.get()) is not None:
+        while True:
+            try:
+                event = self._events.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            if event is None:
+                return
             yield event
 
     def _put(self, event: Event) -> None:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import structlog
-
 from stablenew.backends.base import GeneratedImage
 from stablenew.config import StageName
 from stablenew.errors import Cancelled, StableNewError
+from stablenew.log import get_logger
 from stablenew.pipeline.image_store import ImageStore
 from stablenew.pipeline.recorder import Recorder
 from stablenew.pipeline.run_folder import JournalLine, RunFolder
@@ -21,7 +20,7 @@ from stablenew.pipeline.run_values import RunObserver
 from stablenew.pipeline.work import Work
 from stablenew.variant import Deviation, Failure, StageResult, Status, VariantResult
 
-log = structlog.get_logger("stablenew.run")
+log = get_logger("stablenew.run")
 
 MAX_WAITING = 32
 """Pictures that may wait to be saved; more than that and the run waits for the disk."""

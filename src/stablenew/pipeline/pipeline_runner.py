@@ -18,11 +18,11 @@ from stablenew.backends.base import Backend, CancelToken, Capabilities
 from stablenew.config import PipelineConfig, check_config, config_to_dict
 from stablenew.learning.execution_context import software_versions
 from stablenew.learning.learning_reader import successful_record_ids
+from stablenew.log import run_log
 from stablenew.pipeline.desk import Desk
 from stablenew.pipeline.image_store import ImageStore
 from stablenew.pipeline.recorder import Recorder, RecordWriter
 from stablenew.pipeline.run_folder import RunFolder, RunManifest, open_run
-from stablenew.pipeline.run_log import run_log
 from stablenew.pipeline.run_session import Parts, RunSession
 from stablenew.pipeline.run_values import RunObserver, RunResult, RunStart, RunStatus, timestamp
 from stablenew.pipeline.stages import UNMADE, build_request, read_init_image

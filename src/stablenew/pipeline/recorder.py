@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from stablenew.config import PipelineConfig
+from stablenew.log import get_logger
 from stablenew.variant import VariantResult
 
 if TYPE_CHECKING:
     from stablenew.learning.learning_record import LearningRecord
 
-log = structlog.get_logger("stablenew.learning")
+log = get_logger("stablenew.learning")
 
 
 class RecordWriter(Protocol):

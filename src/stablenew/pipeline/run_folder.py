@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from stablenew.config import StageName
 from stablenew.errors import InputError, NotFound, RunBusy
+from stablenew.learning.safe_name import safe_name
 from stablenew.variant import StageResult
 from stablenew.workspace import Workspace
 
@@ -124,8 +125,11 @@ class RunFolder:
 
 @contextlib.contextmanager
 def open_run(workspace: Workspace, run_id: str) -> Iterator[RunFolder]:
-    """The run's folder, made if need be, for this process alone. Raises RunBusy when another process holds it."""
-    folder = RunFolder(workspace, run_id)
+    """The run's folder, made if need be, for this process alone.
+
+    Raises UnsafeName for a run id that cannot name a folder, RunBusy when another process holds it.
+    """
+    folder = RunFolder(workspace, safe_name(run_id, workspace.runs))
     folder.images.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.path / ".lock")
     try:
@@ -140,8 +144,8 @@ def open_run(workspace: Workspace, run_id: str) -> Iterator[RunFolder]:
 
 
 def read_manifest(workspace: Workspace, run_id: str) -> RunManifest:
-    """The manifest of a run. Raises NotFound, or InputError when it cannot be read."""
-    path = workspace.runs / run_id / "manifest.json"
+    """The manifest of a run. Raises NotFound, UnsafeName, or InputError when it cannot be read."""
+    path = workspace.runs / safe_name(run_id, workspace.runs) / "manifest.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=RunManifest)
     except FileNotFoundError as exc:

@@ -8,11 +8,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-import structlog
-
 from stablenew.backends.base import Backend, CancelToken, GeneratedImage, Outcome, StageRequest, StepProgress, Watch
 from stablenew.config import STAGES, StageName
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError
+from stablenew.log import get_logger
 from stablenew.pipeline.desk import Desk
 from stablenew.pipeline.run_folder import JournalLine, RunFolder
 from stablenew.pipeline.run_values import RunObserver, timestamp
@@ -20,7 +19,7 @@ from stablenew.pipeline.stages import build_request, read_init_image, resample
 from stablenew.pipeline.work import Work
 from stablenew.variant import Variant
 
-log = structlog.get_logger("stablenew.run")
+log = get_logger("stablenew.run")
 
 Done = dict[tuple[int, str], dict[StageName, JournalLine]]
 

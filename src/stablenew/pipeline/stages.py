@@ -6,7 +6,7 @@ import dataclasses
 import io
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from stablenew.backends.base import (
     GeneratedImage,
@@ -16,12 +16,10 @@ from stablenew.backends.base import (
     Txt2ImgRequest,
     UpscaleRequest,
 )
+from stablenew.backends.picture import read_pixels
 from stablenew.config import Img2ImgSettings, PipelineConfig, StageName
-from stablenew.errors import GenerationFailed, InputError
+from stablenew.errors import InputError
 from stablenew.variant import EffectiveSettings, Variant
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 UNMADE = b""
 """Stands for the picture an earlier stage has yet to make, when a request is only checked."""
@@ -76,13 +74,10 @@ def resample(source: Picture, scale: float, seed: int) -> GeneratedImage:
 
     Raises GenerationFailed when `source` cannot be decoded.
     """
-    from PIL.Image import DecompressionBombError, Resampling
+    from PIL.Image import Resampling
 
     started = time.perf_counter()
-    try:
-        pixels = open_pixels(source)
-    except (OSError, ValueError, DecompressionBombError) as exc:
-        raise GenerationFailed("resample", f"the picture to enlarge cannot be decoded: {exc}") from exc
+    pixels = read_pixels(source, "resample")
     width, height = scaled_size(pixels.size, scale)
     larger = pixels.resize((width, height), Resampling.LANCZOS)
     return GeneratedImage(
@@ -99,16 +94,6 @@ def scaled_size(size: tuple[int, int], scale: float, multiple: int = 1) -> tuple
     """`size` (width, height) times `scale`, each side rounded to the nearest `multiple` of pixels."""
     width, height = (max(multiple, round(side * scale / multiple) * multiple) for side in size)
     return width, height
-
-
-def open_pixels(picture: Picture) -> Image:
-    """`picture` as 8-bit sRGB pixels (mode RGB)."""
-    if not isinstance(picture, bytes):
-        return picture
-    from PIL import Image
-
-    with Image.open(io.BytesIO(picture)) as opened:
-        return opened.convert("RGB")
 
 
 def read_init_image(config: PipelineConfig) -> tuple[Picture, tuple[int, int]]:

@@ -1,4 +1,7 @@
-"""The log: human lines on the console, JSON lines in a file per run, both with the run's and the variant's ids."""
+"""The log: human lines on stderr, JSON lines in a file per run, both with the run's and the variant's ids.
+
+Loggers are structlog's, wrapped on their own: whatever a host application does with logging is left alone.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +12,41 @@ import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+_LEVELS = logging.getLevelNamesMapping()
 _run_file: ContextVar[IO[bytes] | None] = ContextVar("stablenew_run_file", default=None)
+_console_level = logging.ERROR
 
 
-def configure_logging(level: str = "warning") -> None:
-    """Send lines of at least `level` to stderr; a run's own log file always gets everything from info up."""
-    structlog.configure(
+def get_logger(name: str) -> FilteringBoundLogger:
+    """The logger of one part of the program; lines below info are dropped."""
+    logger = structlog.wrap_logger(
+        _Stderr(),
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _write_to_run_file,
-            _console_threshold(logging.getLevelNamesMapping()[level.upper()]),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False),
+            _drop_below_console_level,
+            structlog.dev.ConsoleRenderer(
+                colors=False, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=_StderrFactory(),
+        part=name,
     )
+    return cast(FilteringBoundLogger, logger)
+
+
+def set_console_level(level: str) -> None:
+    """Show lines of at least `level` (until told: error) on stderr; a run's own file gets all from info up."""
+    global _console_level
+    _console_level = _LEVELS[level.upper()]
 
 
 @contextlib.contextmanager
@@ -50,8 +65,7 @@ def _write_to_run_file(_: WrappedLogger, __: str, event: EventDict) -> EventDict
     file = _run_file.get()
     if file is not None:
         line: dict[str, Any] = dict(event)
-        info = line.pop("exc_info", None)
-        if info:
+        if info := line.pop("exc_info", None):
             line["traceback"] = "".join(traceback.format_exception(*_exc_info(info)))
         with contextlib.suppress(OSError, ValueError):
             file.write(msgspec.json.encode(line, enc_hook=repr) + b"\n")
@@ -64,19 +78,16 @@ def _exc_info(info: Any) -> Any:
     return info if isinstance(info, tuple) else sys.exc_info()
 
 
-def _console_threshold(minimum: int) -> structlog.typing.Processor:
-    levels = logging.getLevelNamesMapping()
-
-    def keep(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        if levels.get(method.upper(), logging.ERROR) < minimum:
-            raise structlog.DropEvent
-        return event
-
-    return keep
+def _drop_below_console_level(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if _LEVELS.get(method.upper(), logging.ERROR) < _console_level:
+        raise structlog.DropEvent
+    return event
 
 
-class _StderrFactory:
-    """A logger that writes to whatever sys.stderr is at the time of the line, so captured streams see it."""
+class _Stderr:
+    """Prints to whatever sys.stderr is at the time of the line, so that a captured stream sees it."""
 
-    def __call__(self, *_: object) -> structlog.PrintLogger:
-        return structlog.PrintLogger(sys.stderr)
+    def _print(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    debug = info = warning = error = critical = msg = _print

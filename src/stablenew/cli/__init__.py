@@ -1,0 +1,95 @@
+"""The command line: parse, call the controller, print. One file per group of commands, imported when it is used.
+
+Exit codes: 0 all made, 1 some variants failed, 2 wrong usage or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from stablenew.errors import InputError, StableNewError
+
+COMMANDS = {
+    "demo": "stablenew.cli.demo:demo",
+    "run": "stablenew.cli.run:run",
+    "records": "stablenew.cli.records:records",
+    "backends": "stablenew.cli.backends:backends",
+}
+"""Command name -> module:function, in the order of the help page."""
+
+EXIT_OK, EXIT_SOME_FAILED, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for, so that the program starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        from stablenew.errors import nearest_name
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            nearest = nearest_name(args[0], COMMANDS)
+            hint = f": did you mean {nearest}?" if nearest else "; stablenew --help lists them"
+            ctx.fail(f"there is no command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"stablenew {version('stablenew')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """Run Stable Diffusion prompt packs, keep one learning record per picture, and find out which settings work.
+
+    Start with `stablenew demo`: it needs no server, no GPU and no download.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """The console script: runs the command and exits with its code; an error of ours is one line, not a traceback."""
+    try:
+        code = cli.main(args=args, prog_name="stablenew", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = EXIT_INTERRUPTED
+    except click.exceptions.Exit as exc:
+        code = exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        code = EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        code = _quiet_broken_pipe()
+    except StableNewError as exc:
+        click.echo(f"stablenew: {exc}", err=True)
+        code = EXIT_WRONG_INPUT if isinstance(exc, InputError) else EXIT_SOME_FAILED
+    sys.exit(code if isinstance(code, int) else EXIT_OK)
+
+
+def _quiet_broken_pipe() -> int:
+    """Whoever read our output has gone (`| head`): that is no error, and Python must not complain at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_OK

@@ -1,0 +1,45 @@
+"""`stablenew demo`: the demo pack on the embedded model, for the first five minutes."""
+
+from __future__ import annotations
+
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+import click
+
+from stablenew.cli.options import json_option, workspace_option
+
+if TYPE_CHECKING:
+    from stablenew.workspace import Workspace
+
+SWEEP = ("cfg_scale=1,3,6,12",)
+LINES = 6
+
+
+@click.command()
+@click.option("--backend", default="local", show_default=True, metavar="NAME", help="Who makes the pictures.")
+@click.option("--all", "every_line", is_flag=True, help=f"Every line of the demo pack, not only the first {LINES}.")
+@workspace_option
+@json_option
+def demo(backend: str, every_line: bool, workspace: Workspace, as_json: bool) -> int:
+    """Make a labelled sheet of pictures with the embedded model: no server, no GPU, no download.
+
+    The demo pack is crossed with four guidance scales. Afterwards you are told where pictures, sheet and records are.
+    """
+    from stablenew.app import AppOptions
+    from stablenew.cli.recorded import print_recorded
+    from stablenew.cli.session import run_plan
+    from stablenew.config import PipelineConfig
+    from stablenew.prompts.axes import parse_axis
+    from stablenew.prompts.pack import read_pack
+    from stablenew.prompts.randomizer import make_plan
+
+    with as_file(files("stablenew.models") / "demo_pack.txt") as path:
+        lines = read_pack(path).prompt_lines()
+    config = PipelineConfig(learning_enabled=True, learning_tags=["demo"])
+    plan = make_plan(config, lines if every_line else lines[:LINES], axes=[parse_axis(text) for text in SWEEP])
+    options = AppOptions(workspace=workspace, source="StableNewCLI", backend=backend)
+    code = run_plan(plan, options, as_json=as_json, sheet=True)
+    if not as_json:
+        print_recorded(workspace)
+    return code

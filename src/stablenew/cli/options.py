@@ -1,0 +1,47 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from stablenew.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def workspace_option(command: F) -> F:
+    """`--workspace DIR`, handed on as `workspace`: a Workspace."""
+    return click.option(
+        "--workspace",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        callback=_open_workspace,
+        help="Folder for everything StableNew writes [default: $STABLENEW_WORKSPACE, else the platform's data folder].",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, handed on as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")(command)
+
+
+def _open_workspace(_: click.Context, __: click.Parameter, value: Path | None) -> Workspace:
+    from stablenew.workspace import open_workspace
+
+    return open_workspace(value)
+
+
+def parse_assignments(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    """`("steps=20", ...)` as a dict. Raises click.BadParameter naming the option where there is no `=`."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint=option)
+        found[name.strip()] = value.strip()
+    return found

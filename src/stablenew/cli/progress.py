@@ -1,0 +1,208 @@
+"""A run as a person, a log file or a program sees it: a bar on a terminal, plain lines elsewhere, JSON with --json."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from stablenew.controller.events import (
+    Event,
+    Progress,
+    RecordLost,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    VariantFinished,
+    advance,
+)
+
+if TYPE_CHECKING:
+    from stablenew.controller.pipeline_controller import RunHandle
+    from stablenew.pipeline.run_values import RunResult
+    from stablenew.variant import VariantResult
+
+PLAIN_EVERY_S = 5.0
+"""Off a terminal a line is printed at most this often, failures apart."""
+
+
+class Face(Protocol):
+    """One way of showing a run."""
+
+    def show(self, event: Event, progress: Progress) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def follow(handle: RunHandle, *, as_json: bool) -> RunResult:
+    """Show the run until it is over and return its result. The first Ctrl-C stops it gently, the second at once.
+
+    Raises what the run ended with.
+    """
+    face = _choose_face(as_json)
+    progress = Progress()
+    with _interruptible(handle), contextlib.closing(face):
+        for event in handle.events():
+            progress = advance(progress, event)
+            face.show(event, progress)
+    return handle.wait()
+
+
+def _choose_face(as_json: bool) -> Face:
+    if as_json:
+        return JsonFace()
+    return BarFace() if sys.stderr.isatty() else PlainFace()
+
+
+@contextlib.contextmanager
+def _interruptible(handle: RunHandle) -> Iterator[None]:
+    def on_signal(_: int, __: FrameType | None) -> None:
+        if handle.cancel_token.stopping:
+            handle.cancel()
+        else:
+            print("\nstopping after this picture; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+            handle.stop()
+
+    before: list[tuple[signal.Signals, Any]] = []
+    for name in (signal.SIGINT, signal.SIGTERM):
+        before.append((name, signal.signal(name, on_signal)))
+    try:
+        yield
+    finally:
+        for name, handler in before:
+            signal.signal(name, handler)
+
+
+class BarFace:
+    """A progress bar with rich, on stderr."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        self._console = Console(stderr=True)
+        self._bars = Bars(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[counts]}"),
+            TextColumn("[dim]{task.fields[eta]}"),
+            console=self._console,
+        )
+        self._task = self._bars.add_task("loading", total=None, counts="", eta="")
+        self._bars.start()
+
+    def show(self, event: Event, progress: Progress) -> None:
+        if isinstance(event, (RunStarted, StepDone, VariantFinished)):
+            self._bars.update(
+                self._task,
+                description="making pictures" if progress.fraction > 0 else "loading the model",
+                total=1.0 if progress.total else None,
+                completed=progress.fraction,
+                counts=_counts(progress),
+                eta=_eta(progress, time.monotonic()),
+            )
+        if isinstance(event, VariantFinished) and (said := _said_of(event.result)):
+            self._console.print(said, style="yellow", highlight=False, markup=False)
+        if isinstance(event, RecordLost):
+            self._console.print(_lost(event), style="red", highlight=False, markup=False)
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+class PlainFace:
+    """Plain lines on stderr, few enough for a log file."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_s = 0.0
+
+    def show(self, event: Event, progress: Progress) -> None:
+        if isinstance(event, RunStarted):
+            self._say(f"run {event.run_id}: {event.variant_count} variants, {event.already_done} already done")
+        if isinstance(event, VariantFinished):
+            if said := _said_of(event.result):
+                self._say(said)
+            now = self._clock()
+            if now >= self._next_s or progress.done == progress.total:
+                self._next_s = now + PLAIN_EVERY_S
+                self._say(f"{_counts(progress)} {_eta(progress, now)}".rstrip())
+        if isinstance(event, RecordLost):
+            self._say(_lost(event))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class JsonFace:
+    """One JSON object a line on stdout: run_started, variant, record_lost, run_finished."""
+
+    def show(self, event: Event, progress: Progress) -> None:
+        if isinstance(event, RunStarted):
+            self._say("run_started", run_id=event.run_id, folder=str(event.folder), variants=event.variant_count)
+        if isinstance(event, VariantFinished):
+            self._say("variant", **_variant_fields(event.result), done=progress.done, total=progress.total)
+        if isinstance(event, RecordLost):
+            self._say("record_lost", record_id=event.result.record_id, index=event.result.variant.index)
+        if isinstance(event, RunFinished):
+            self._say("run_finished", **msgspec.to_builtins(event.result, enc_hook=str))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _say(self, event: str, **fields: Any) -> None:
+        print(msgspec.json.encode({"event": event, **fields}).decode(), flush=True)
+
+
+def _variant_fields(result: VariantResult) -> dict[str, Any]:
+    return {
+        "index": result.variant.index,
+        "record_id": result.record_id,
+        "status": result.status,
+        "seed": result.seed,
+        "images": [image.path for image in result.images],
+        "error": result.failure.message if result.failure else None,
+        "deviations": [msgspec.to_builtins(one) for stage in result.stages for one in stage.deviations],
+    }
+
+
+def _counts(progress: Progress) -> str:
+    said = f"{progress.done}/{progress.total}"
+    for number, word in ((progress.failed, "failed"), (progress.deviations, "deviations")):
+        said += f", {number} {word}" if number else ""
+    return said + (f", {progress.lost_records} records lost" if progress.lost_records else "")
+
+
+def _eta(progress: Progress, now_s: float) -> str:
+    seconds = progress.eta_s(now_s)
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s left"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} left" if minutes >= 60 else f"{minutes}:{rest:02d} min left"
+
+
+def _said_of(result: VariantResult) -> str:
+    """What a person must be told of a variant, empty when all went well."""
+    name = f"variant {result.variant.index + 1} of {result.variant.count}"
+    if result.failure is not None and result.status == "failed":
+        return f"{name} failed: {result.failure.message}"
+    differing = [one for stage in result.stages for one in stage.deviations]
+    if differing:
+        return f"{name}: " + "; ".join(f"{one.setting}: asked {one.asked}, done {one.done}" for one in differing)
+    return ""
+
+
+def _lost(event: RecordLost) -> str:
+    return f"the learning record of variant {event.result.variant.index + 1} was lost; its picture is safe"

@@ -1,0 +1,78 @@
+"""One run from a plan to its last line of output, for every command that starts one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stablenew.app import AppOptions, open_app
+from stablenew.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
+from stablenew.cli.progress import follow
+
+if TYPE_CHECKING:
+    from stablenew.pipeline.run_values import RunResult
+    from stablenew.prompts.randomizer import Plan
+    from stablenew.workspace import Workspace
+
+
+def run_plan(plan: Plan, options: AppOptions, *, as_json: bool, sheet: bool, resume: bool = False) -> int:
+    """Run `plan`, show it, say what came of it, and return the exit code. Raises what the run could not start for."""
+
+    with open_app(options) as app:
+        handle = app.controller.start(plan.config, plan, recipe=plan.recipe(), resume=resume)
+        result = follow(handle, as_json=as_json)
+    sheet_path = write_sheet(options.workspace, result) if sheet else None
+    if not as_json:
+        say_result(result, options.workspace, learning=plan.config.learning_enabled, sheet=sheet_path)
+    return exit_code(result)
+
+
+def exit_code(result: RunResult) -> int:
+    """0 all made, 1 some failed or the backend went away, 130 stopped on request."""
+    if result.status == "stopped":
+        return EXIT_INTERRUPTED
+    return EXIT_SOME_FAILED if result.failed or result.not_started or result.cancelled else EXIT_OK
+
+
+def write_sheet(workspace: Workspace, result: RunResult) -> Path | None:
+    """The run's contact sheet, None when it has no picture. Raises InputError when the run cannot be read."""
+    from stablenew.report.run_sheet import write_run_sheet
+
+    return write_run_sheet(workspace, result.run_id)
+
+
+def say_result(result: RunResult, workspace: Workspace, *, learning: bool, sheet: Path | None) -> None:
+    """What became of the run and where everything is, on stdout."""
+    click.echo(_summary(result))
+    if result.abort_reason:
+        click.echo(f"the backend went away: {result.abort_reason}")
+    if result.status != "done" or result.failed:
+        click.echo(f"go on with:  stablenew run --resume {result.run_id}")
+    click.echo(f"images       {result.folder / 'images'}")
+    if sheet is not None:
+        click.echo(f"sheet        {sheet}")
+    if learning:
+        click.echo(f"records      {workspace.records / (result.run_id + '.jsonl')}  ({_records_said(result)})")
+    else:
+        click.echo("records      none: learning is off (--no-learning)")
+
+
+def _summary(result: RunResult) -> str:
+    parts = [f"{result.ok} made"]
+    for number, word in (
+        (result.already_done, "made before"),
+        (result.failed, "failed"),
+        (result.cancelled, "cancelled"),
+        (result.not_started, "not started"),
+        (result.deviations, "deviations"),
+    ):
+        if number:
+            parts.append(f"{number} {word}")
+    return f"run {result.run_id}: {', '.join(parts)} in {result.duration_s:.1f} s"
+
+
+def _records_said(result: RunResult) -> str:
+    said = f"{result.records_written} written"
+    return said + (f", {result.lost_records} LOST: see {result.folder / 'log.jsonl'}" if result.lost_records else "")

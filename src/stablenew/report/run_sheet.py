@@ -1,0 +1,74 @@
+"""The labelled contact sheet of a run, from what its own folder says: with or without learning records."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from stablenew.config import STAGES, StageName
+from stablenew.pipeline.run_folder import JournalLine, RunFolder, read_manifest, write_atomically
+from stablenew.prompts.randomizer import plan_from_recipe
+from stablenew.report.contact_sheet import SheetEntry, contact_sheet
+from stablenew.variant import Variant
+from stablenew.workspace import Workspace
+
+
+def write_run_sheet(workspace: Workspace, run_id: str) -> Path | None:
+    """Put `sheet.png` into the run's folder and return where; None when the run has no picture.
+
+    Rows are prompts and columns the settings that vary; without any, pictures follow each other with their prompts.
+    Raises NotFound when there is no such run, InputError when its manifest cannot be read.
+    """
+    folder = RunFolder(workspace, run_id)
+    manifest = read_manifest(workspace, run_id)
+    plan = plan_from_recipe(manifest.recipe) if manifest.recipe else None
+    entries = list(_unplanned(folder) if plan is None else _planned(folder, plan))
+    if not any(entry.path for entry in entries):
+        return None
+    buffer = io.BytesIO()
+    contact_sheet(entries, title=f"run {run_id}").save(buffer, "PNG", optimize=True)
+    path = folder.path / "sheet.png"
+    write_atomically(path, buffer.getvalue())
+    return path
+
+
+def setting_label(axes: Mapping[str, object]) -> str:
+    """What the axes chose, in few words: "cfg_scale 7, sampler Euler"."""
+    return ", ".join(f"{path.rpartition('.')[2]} {_short(value)}" for path, value in axes.items())
+
+
+def _planned(folder: RunFolder, variants: Iterable[Variant]) -> Iterator[SheetEntry]:
+    done = folder.done_stages()
+    for variant in variants:
+        yield _entry(folder, variant, done.get((variant.index, variant.variant_id), {}))
+
+
+def _unplanned(folder: RunFolder) -> Iterator[SheetEntry]:
+    """Of a run whose variants were handed in ready-made: what was made, by number."""
+    for (index, _), stages in sorted(folder.done_stages().items()):
+        yield SheetEntry(path=_picture(folder, stages), caption=f"variant {index + 1}")
+
+
+def _entry(folder: RunFolder, variant: Variant, stages: Mapping[StageName, JournalLine]) -> SheetEntry:
+    path = _picture(folder, stages)
+    varied = setting_label(variant.axes)
+    return SheetEntry(
+        path=path,
+        caption=f"seed {variant.seed}" if varied else variant.prompt,
+        row=variant.prompt if varied else None,
+        column=varied or None,
+        note="" if path else "no picture",
+    )
+
+
+def _picture(folder: RunFolder, stages: Mapping[StageName, JournalLine]) -> Path | None:
+    """The newest stage's picture."""
+    for stage in reversed(STAGES):
+        if stage in stages and (image := stages[stage].result.image) is not None:
+            return folder.workspace.root / image.path
+    return None
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,180 @@
+"""Runs on a worker thread: states, events, stopping, and one at a time."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from tests.makers import make_config, make_variants
+
+from stablenew.backends.base import StageRequest
+from stablenew.controller.events import (
+    Event,
+    Progress,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StateChanged,
+    StepDone,
+    VariantFinished,
+    advance,
+)
+from stablenew.controller.pipeline_controller import PipelineController, RunnerParts
+from stablenew.errors import RunBusy, UnknownChoice
+from stablenew.pipeline.pipeline_runner import PipelineRunner
+from stablenew.testing.fake_backend import FakeBackend, Script
+from stablenew.workspace import Workspace
+
+
+class Gate:
+    """A backend script that holds each picture until it is let through."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, _: StageRequest) -> None:
+        self.reached.set()
+        assert self.open.wait(20)
+
+
+def controller_of(workspace: Workspace, script: Script | None = None, parallel_runs: int = 1) -> PipelineController:
+    def factory(parts: RunnerParts) -> PipelineRunner:
+        return PipelineRunner(
+            FakeBackend(script=script),
+            parts.learning_writer,
+            parts.on_learning_record,
+            workspace=workspace,
+            observer=parts.observer,
+        )
+
+    return PipelineController(factory, parallel_runs=parallel_runs)
+
+
+def test_start_returns_at_once_and_the_state_says_what_goes_on(workspace: Workspace) -> None:
+    """idle, running while pictures are made, idle again."""
+    gate = Gate()
+    controller = controller_of(workspace, Script(before=gate))
+    assert controller.state == "idle"
+    handle = controller.start(make_config(), make_variants(make_config(), 1))
+    assert gate.reached.wait(20)
+    assert (controller.state, handle.running) == ("running", True)
+    gate.open.set()
+    assert handle.wait(20).ok == 1
+    assert (controller.state, handle.running) == ("idle", False)
+
+
+def test_a_second_run_is_refused_while_one_is_under_way(workspace: Workspace) -> None:
+    """One run at a time unless told otherwise."""
+    gate = Gate()
+    controller = controller_of(workspace, Script(before=gate))
+    first = controller.start(make_config(run_id="first"), make_variants(make_config(), 1))
+    assert gate.reached.wait(20)
+    with pytest.raises(RunBusy, match="first"):
+        controller.start(make_config(), make_variants(make_config(), 1))
+    gate.open.set()
+    first.wait(20)
+    assert controller.start(make_config(), make_variants(make_config(), 1)).wait(20).ok == 1
+
+
+def test_told_so_two_runs_go_on_side_by_side(workspace: Workspace) -> None:
+    """parallel_runs=2 lets two through and refuses the third."""
+    gate = Gate()
+    controller = controller_of(workspace, Script(before=gate), parallel_runs=2)
+    variants = make_variants(make_config(), 1)
+    handles = [controller.start(make_config(run_id=name), variants) for name in ("one", "two")]
+    with pytest.raises(RunBusy):
+        controller.start(make_config(run_id="three"), variants)
+    gate.open.set()
+    assert [handle.wait(20).ok for handle in handles] == [1, 1]
+
+
+def test_stop_keeps_what_is_finished(workspace: Workspace) -> None:
+    """A gentle stop finishes the picture being made, keeps it, and starts no other."""
+    gate = Gate()
+    controller = controller_of(workspace, Script(before=gate, window=1))
+    handle = controller.start(make_config(), make_variants(make_config(), 5))
+    assert gate.reached.wait(20)
+    controller.stop()
+    assert controller.state == "stopping"
+    gate.open.set()
+    result = handle.wait(20)
+    assert (result.status, result.ok, result.not_started) == ("stopped", 1, 4)
+    assert controller.state == "idle"
+
+
+def test_stop_now_ends_inside_the_picture(workspace: Workspace) -> None:
+    """A hard stop leaves the picture being made as cancelled."""
+    gate = Gate()
+    controller = controller_of(workspace, Script(before=gate, window=1))
+    handle = controller.start(make_config(), make_variants(make_config(), 3))
+    assert gate.reached.wait(20)
+    controller.stop(now=True)
+    gate.open.set()
+    result = handle.wait(20)
+    assert (result.ok, result.cancelled, result.not_started) == (0, 1, 2)
+
+
+def test_events_tell_the_whole_story_in_order(workspace: Workspace) -> None:
+    """State, start, steps, each variant, the end; a watcher and the handle hear the same."""
+    controller = controller_of(workspace)
+    watched: list[Event] = []
+    controller.watch(watched.append)
+    handle = controller.start(make_config(steps=4), make_variants(make_config(steps=4), 3))
+    events = list(handle.events())
+    assert events == watched
+    kinds = [type(event) for event in events]
+    assert kinds[:2] == [StateChanged, RunStarted]
+    assert kinds[-2:] == [RunFinished, StateChanged]
+    assert kinds.count(VariantFinished) == 3
+    assert kinds.count(StepDone) == 12
+
+
+def test_a_watcher_that_raises_does_not_starve_the_others_nor_the_run(workspace: Workspace) -> None:
+    """Observers are let in, their mistakes are not."""
+    controller = controller_of(workspace)
+    heard: list[Event] = []
+
+    def broken(_: Event) -> None:
+        raise RuntimeError("no")
+
+    controller.watch(broken)
+    unwatch = controller.watch(heard.append)
+    assert controller.start(make_config(), make_variants(make_config(), 1)).wait(20).ok == 1
+    assert heard
+    unwatch()
+    heard.clear()
+    controller.start(make_config(), make_variants(make_config(), 1)).wait(20)
+    assert heard == []
+
+
+def test_a_run_that_cannot_start_ends_in_error_and_says_why(workspace: Workspace) -> None:
+    """An unknown sampler is an error before the first image: wait() raises it and the state is error."""
+    controller = controller_of(workspace)
+    config = make_config(sampler="Eular a")
+    handle = controller.start(config, make_variants(config, 2))
+    with pytest.raises(UnknownChoice, match="Euler a"):
+        handle.wait(20)
+    assert controller.state == "error"
+    assert any(isinstance(event, RunFailed) for event in handle.events())
+    assert not workspace.runs.exists()
+
+
+def test_wait_gives_up_after_its_time(workspace: Workspace) -> None:
+    """wait(timeout) raises TimeoutError while the run goes on."""
+    gate = Gate()
+    handle = controller_of(workspace, Script(before=gate)).start(make_config(), make_variants(make_config(), 1))
+    with pytest.raises(TimeoutError):
+        handle.wait(0.01)
+    gate.open.set()
+    handle.wait(20)
+
+
+def test_progress_is_a_fold_over_events(workspace: Workspace) -> None:
+    """From the events alone: how many are done, how far the next is, and when it will be over."""
+    started = RunStarted(run_id="r", folder=workspace.root, variant_count=4, already_done=1, at_s=100.0)
+    progress = advance(Progress(), started)
+    assert (progress.total, progress.done, progress.fraction, progress.eta_s(100.0)) == (4, 1, 0.25, None)
+    step = StepDone(run_id="r", indices=(1, 2), step=5, steps=10, preview=None, at_s=110.0)
+    progress = advance(progress, step)
+    assert progress.fraction == pytest.approx((1 + 1.0) / 4)
+    assert progress.eta_s(110.0) == pytest.approx(20.0)
