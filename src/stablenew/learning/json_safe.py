@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from datetime import date, datetime
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 _DEEPEST = 32
 _LARGEST_INT = 10**40
@@ -54,4 +54,6 @@ def _composite(value: Any, depth: int) -> Any:
         return value.isoformat()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: json_safe(getattr(value, each.name), depth) for each in dataclasses.fields(value)}
-    return text_safe(str(value))
+    if isinstance(value, SupportsIndex):  # numbers of other libraries, such as numpy's
+        return json_safe(value.__index__(), depth)
+    return json_safe(float(value), depth) if isinstance(value, SupportsFloat) else text_safe(str(value))

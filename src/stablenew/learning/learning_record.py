@@ -21,6 +21,7 @@ from stablenew.learning.record_groups import (
     OutcomeInfo,
     PipelineInfo,
     PromptInfo,
+    RecordGroups,
     RunInfo,
     StageInfo,
 )
@@ -74,12 +75,12 @@ class LearningRecord:
         """The record in one line of JSON. Raises NotARecord naming the field and the reason."""
         try:
             data = msgspec.json.decode(text)
-            read = msgspec.convert(data, _KnownFields)
+            read = msgspec.convert(data, RecordGroups)
         except msgspec.ValidationError as exc:
             raise NotARecord(*field_and_reason(exc)) from exc
         except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
             raise NotARecord("", f"{type(exc).__name__}: {exc}") from exc
-        unknown = take_unknown(data, _KnownFields)
+        unknown = take_unknown(data, RecordGroups)
         return cls(**{name: getattr(read, name) for name in _GROUPS}, unknown=unknown)
 
     def to_json(self) -> str:
@@ -105,15 +106,4 @@ class LearningRecord:
         return data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KnownFields:
-    """What stands on the wire."""
-
-    run: RunInfo
-    prompt: PromptInfo
-    pipeline: PipelineInfo
-    outcome: OutcomeInfo
-    feedback: FeedbackInfo = field(default_factory=FeedbackInfo)
-
-
-_GROUPS = tuple(declared.name for declared in fields(_KnownFields))
+_GROUPS = tuple(declared.name for declared in fields(RecordGroups))

@@ -32,6 +32,7 @@ from stablenew.learning.record_groups import (
 from stablenew.variant import EffectiveSettings, StageResult, Status, content_hash
 
 MESSAGE_MAX = 4000
+_LARGE = 2**64
 
 
 def assemble(
@@ -256,18 +257,21 @@ def _settings_key(backend: str, prompt: PromptInfo, stages: list[StageInfo]) -> 
     return content_hash(decisive)[:20]
 
 
-def _number(value: float | None) -> float | None:
+def _number(value: object) -> float | None:
     """A finite number, else None: JSON has no other, and what a foreign server says may be anything."""
-    if type(value) is float or type(value) is int:
-        return value if math.isfinite(value) else None
-    return None
+    if type(value) is not float:
+        value = json_safe(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
-def _whole(value: int | None) -> int | None:
+def _whole(value: object) -> int | None:
     """A whole number, else None; 20.0 is 20."""
-    if type(value) is int:
+    if type(value) is int and abs(value) < _LARGE:
         return value
-    return int(value) if isinstance(value, float) and value.is_integer() else None
+    number = _number(value)
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def _text(value: str | None) -> str | None:

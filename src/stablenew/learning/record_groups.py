@@ -157,3 +157,14 @@ class FeedbackInfo:
     rating: Annotated[float, Meta(ge=1, le=5)] | None = None
     tags: list[str] = field(default_factory=list)
     notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordGroups:
+    """One learning record: what happened to one executed variant."""
+
+    run: RunInfo
+    prompt: PromptInfo
+    pipeline: PipelineInfo
+    outcome: OutcomeInfo
+    feedback: FeedbackInfo = field(default_factory=FeedbackInfo)
