@@ -1,0 +1,1 @@
+"""What a person is shown of a run: contact sheets and the one-file HTML report."""
