@@ -19,7 +19,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from glob import escape
 from pathlib import Path
 from typing import Literal
@@ -102,8 +102,12 @@ class AppendFile:
         """Where lines go: `path`, or this process's shard of it."""
         return shard_path(self.path) if self._sharded else self.path
 
-    def append(self, *lines: bytes) -> None:
-        """Store lines of JSON (without their newlines) together.
+    def append(self, line: bytes) -> None:
+        """Store one line of JSON, given without its newline. Raises RecordNotWritten as `append_lines` does."""
+        self.append_lines((line,))
+
+    def append_lines(self, lines: Sequence[bytes]) -> None:
+        """Store lines together.
 
         Raises RecordNotWritten when none of them is stored; with durability "record" also when they are stored but the
         disk did not take them, so that a power cut may lose them.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 # Windows locks bytes, and a locked byte cannot be read by others: so one that hardly a file reaches. Not further out,
 # for the C library under `msvcrt.locking` has counted positions in 32 bits.
@@ -25,6 +25,16 @@ class Locked(Enum):
     YES = "ours"
     BUSY = "another process holds it"
     REFUSED = "this file system has no locks"
+
+
+class ProcessLock(Protocol):
+    """A lock between processes on an open file."""
+
+    def try_lock(self, fd: int) -> Locked:
+        """Take the lock if it is free; does not block."""
+
+    def unlock(self, fd: int) -> None:
+        """Free the lock."""
 
 
 class PosixLock:
@@ -65,9 +75,6 @@ class WindowsLock:
         """Free the lock: at the same place where it was taken."""
         os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
         self._msvcrt.locking(fd, self._msvcrt.LK_UNLCK, 1)
-
-
-ProcessLock = PosixLock | WindowsLock
 
 
 def process_lock() -> ProcessLock:
