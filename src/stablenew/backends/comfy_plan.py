@@ -1,0 +1,104 @@
+"""From a request to the job that is handed over: on a graph of our own, or on the person's workflow for that stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from stablenew.backends import comfy_resolve as resolve
+from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest, UpscaleRequest
+from stablenew.backends.comfy_graph import Enlarging, ModelParts, Sampling, image_to_image, text_to_image, upscale
+from stablenew.backends.comfy_job import PREFIX, Job, Store
+from stablenew.backends.comfy_names import our_sampler, our_scheduler
+from stablenew.backends.comfy_own import OwnWorkflow, own_job
+from stablenew.backends.comfy_resolve import Shelf
+from stablenew.config import StageName
+from stablenew.variant import EffectiveSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plans:
+    """How each stage is done on one server."""
+
+    shelf: Shelf
+    own: Mapping[StageName, OwnWorkflow] = field(default_factory=dict)
+
+    def job(self, request: StageRequest, *, marker: str, store: Store) -> Job:
+        """The job for a request; `store` hands its start picture over. Raises what `Backend.check` raises."""
+        own = self.own.get(request.stage)
+        if own is not None:
+            return own_job(self.shelf, own, request, marker, store)
+        return built_in_job(self.shelf, request, marker, store)
+
+
+def built_in_job(shelf: Shelf, request: StageRequest, marker: str, store: Store) -> Job:
+    """The job for a request on a graph of our own. Raises what `Backend.check` raises."""
+    if isinstance(request, UpscaleRequest) and request.settings.method == "upscaler":
+        return _upscale_job(shelf, request, marker, store)
+    texts, loras = resolve.find_texts(shelf, request)
+    model = resolve.find_model(shelf, request, loras)
+    sampling = resolve.find_sampling(shelf, request)
+    prefix = f"{PREFIX}/{marker}"
+    enlarging: Enlarging | None = None
+    size: tuple[int, int] | None
+    match request:
+        case Txt2ImgRequest():
+            size = resolve.find_size(shelf, request)
+            graph = text_to_image(model, texts, sampling, size, prefix=prefix)
+        case Img2ImgRequest():
+            stored = store(request.image)
+            size = stored.size
+            graph = image_to_image(model, texts, sampling, stored.name, prefix=prefix)
+        case UpscaleRequest():
+            enlarging = resolve.find_enlarging(shelf, request)
+            resolve.check_side("upscale width", request.width)
+            resolve.check_side("upscale height", request.height)
+            size = (request.width, request.height)
+            start = store(request.image).name
+            graph = image_to_image(model, texts, sampling, start, prefix=prefix, enlarging=enlarging)
+        case _ as never:
+            assert_never(never)
+    effective = _effective(request, model, sampling, enlarging)
+    return Job(graph=graph, seed=request.seed, steps=sampling.steps, effective=effective, size=size, marker=marker)
+
+
+def _upscale_job(shelf: Shelf, request: UpscaleRequest, marker: str, store: Store) -> Job:
+    enlarging = resolve.find_enlarging(shelf, request)
+    return Job(
+        graph=upscale(store(request.image).name, enlarging, prefix=f"{PREFIX}/{marker}"),
+        seed=request.seed,
+        steps=1,
+        effective=EffectiveSettings(upscaler=enlarging.upscale_model),
+        size=(request.width, request.height),
+        marker=marker,
+    )
+
+
+def _effective(
+    request: StageRequest, model: ModelParts, sampling: Sampling, enlarging: Enlarging | None
+) -> EffectiveSettings:
+    extra: dict[str, Any] = {}
+    if model.loras:
+        extra["loras"] = [[lora.file, lora.strength, lora.text_strength] for lora in model.loras]
+    if model.clips:
+        extra["text_encoders"] = list(model.clips)
+    if sampling.first_step:
+        extra["first_step"] = sampling.first_step
+    upscaler = None
+    if enlarging is not None:
+        upscaler = enlarging.upscale_model or (
+            request.settings.upscaler if isinstance(request, UpscaleRequest) else None
+        )
+    return EffectiveSettings(
+        model=model.checkpoint or model.diffusion_model,
+        vae=model.vae,
+        sampler=our_sampler(sampling.sampler),
+        scheduler=our_scheduler(sampling.scheduler),
+        cfg_scale=sampling.cfg,
+        steps=sampling.steps,
+        clip_skip=model.clip_skip,
+        denoise=None if isinstance(request, Txt2ImgRequest) else sampling.denoise,
+        upscaler=upscaler,
+        extra=extra,
+    )
