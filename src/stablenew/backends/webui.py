@@ -42,7 +42,6 @@ DEFAULT_URL = "http://127.0.0.1:7860"
 _LEAKY = ("A1111", "Forge", "reForge")
 """Flavours that do not restore an overridden option their config.json does not hold."""
 _STALE_S = 5.0
-_TICK_S = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +139,7 @@ class WebUIBackend:
         sender.start()
         try:
             while left and not overseer.given_up:
-                finished = sender.next(_TICK_S)
+                finished = sender.next(overseer.tick_s)
                 overseer.look()
                 if finished is None:
                     continue

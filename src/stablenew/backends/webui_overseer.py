@@ -11,6 +11,8 @@ from stablenew.backends.webui_progress import ServerState, TaskState, interrupt,
 from stablenew.backends.webui_sender import Job, Sender
 from stablenew.backends.webui_settings import WebUISettings
 
+_TICK_S = 0.05
+"""How soon a request to stop is noticed, in seconds."""
 _SETTLE_S = 30.0
 """How long a cancelled run waits for the server to end what it is making."""
 
@@ -24,6 +26,7 @@ class Overseer:
         self._client, self._facts, self._sender, self._watch = client, facts, sender, watch
         self._poll_s = settings.poll_s or facts.poll_s
         self._previews = settings.previews
+        self.tick_s = min(_TICK_S, self._poll_s)
         self._looked_at = time.monotonic()
         self._steps: dict[str, int] = {}
         self._stopped: set[str] = set()

@@ -1,0 +1,83 @@
+"""The WebUI backend keeps the promises of every backend, with each flavour of server that can do all stages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from stablenew.backends.base import Backend
+from stablenew.backends.registry import BackendOptions
+from stablenew.backends.webui import open_backend
+from stablenew.testing.backend_contract import BackendContract
+from stablenew.testing.stub_webui import StubWebUI
+
+# A step long enough to be seen and to be interrupted in, short enough to run hundreds of them.
+STEP_S = 0.02
+LIVE_URL = os.environ.get("STABLENEW_LIVE_WEBUI")
+SETTINGS = {"poll_s": 0.004, "reconnect_s": 2.0, "idle_wait_s": 5.0}
+
+
+class WebUIContract(BackendContract):
+    upscale_methods = ("img2img", "upscaler")
+
+
+class TestA1111(WebUIContract):
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with StubWebUI(flavour="A1111", step_s=STEP_S) as stub:
+            yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
+
+
+class TestA1111WithoutUI(WebUIContract):
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with StubWebUI(flavour="A1111", ui=False, step_s=STEP_S) as stub:
+            yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
+
+
+class TestForge(WebUIContract):
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with StubWebUI(flavour="Forge", step_s=STEP_S, user="me", password="secret") as stub:
+            url = stub.url.replace("//", "//me:secret@")
+            yield open_backend(BackendOptions(name="desk", url=url, settings=SETTINGS))
+
+
+class TestSDNext(WebUIContract):
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with StubWebUI(flavour="SD.Next", step_s=STEP_S) as stub:
+            yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
+
+
+class TestStableDiffusionCpp(BackendContract):
+    """It tells no progress, cannot be stopped and has no upscalers; its sizes are multiples of 64."""
+
+    sampler = "euler_a"
+    reports_steps = False
+    cancels_inside = False
+
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        with StubWebUI(flavour="sd.cpp") as stub:
+            yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
+
+
+if LIVE_URL:
+
+    class TestLive(BackendContract):
+        """The same promises, kept with the server at STABLENEW_LIVE_WEBUI (`make live URL=...`)."""
+
+        steps = 8
+        size = (512, 512)
+        upscaled_size = (768, 768)
+        reports_steps = False
+        # Kernels of a GPU need not add up the same way twice.
+        tolerance = 8
+        near = 32.0
+
+        @pytest.fixture
+        def backend(self) -> Backend:
+            return open_backend(BackendOptions(name="live", url=LIVE_URL))
