@@ -1,0 +1,1 @@
+"""Trains StableNew's tiny text-to-image model from nothing, on pictures it draws. Not part of the package."""
