@@ -16,6 +16,7 @@ from stablenew.errors import InputError, StableNewError
 COMMANDS = {
     "demo": "stablenew.cli.demo:demo",
     "run": "stablenew.cli.run:run",
+    "runs": "stablenew.cli.runs:runs",
     "records": "stablenew.cli.records:records",
     "backends": "stablenew.cli.backends:backends",
 }

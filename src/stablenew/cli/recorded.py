@@ -27,18 +27,21 @@ def print_recorded(workspace: Workspace, run_id: str | None = None, limit: int =
 
 def record_table(records: list[LearningRecord], more: int = 0) -> Table:
     """`records` one a row: what was asked, what was done, how long it took."""
-    table = Table(box=None, pad_edge=False, header_style="bold", caption=f"and {more} more" if more > 0 else None)
-    for heading, side in (
-        ("record", "left"), ("status", "left"), ("prompt", "left"), ("sampler", "left"),
-        ("steps", "right"), ("cfg", "right"), ("seed", "right"), ("seconds", "right"),
-    ):  # fmt: skip
-        table.add_column(heading, justify="right" if side == "right" else "left", no_wrap=True, overflow="ellipsis")
+    table = Table(
+        box=None, pad_edge=False, expand=True, header_style="bold", caption=f"and {more} more" if more > 0 else None
+    )
+    for heading in ("record", "status"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("prompt", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("sampler", no_wrap=True)
+    for heading in ("steps", "cfg", "seed", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for record in records:
         pipeline = record.pipeline
         table.add_row(
-            record.run.record_id[:10],
+            record.run.record_id[:8],
             record.outcome.status,
-            record.prompt.prompt[:40],
+            record.prompt.prompt,
             pipeline.sampler or "",
             "" if pipeline.steps is None else str(pipeline.steps),
             "" if pipeline.cfg_scale is None else f"{pipeline.cfg_scale:g}",

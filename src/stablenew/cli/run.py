@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from stablenew.prompts.randomizer import Plan
     from stablenew.workspace import Workspace
 
+_PLANNED = ("model", "settings", "vary", "seed", "images_per_prompt", "stages", "limit", "run_id", "tags")
+"""What belongs to the plan of a run and cannot be changed when it is resumed."""
+
 
 @click.command()
 @click.argument("packs", nargs=-1, type=click.Path(path_type=Path), metavar="PACK...")
-@click.option("--backend", default="local", show_default=True, metavar="NAME", help="Who makes the pictures.")
+@click.option("--backend", metavar="NAME", help="Who makes the pictures [default: local, the model in the box].")
 @click.option("--model", metavar="M", help="Model name, folder, hub id or file [default: the backend's own].")
 @click.option("--url", metavar="URL", help="Address of the server, for backends that are one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting for the whole run; repeatable.")
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--stages", metavar="LIST", help="Of txt2img,img2img,upscale [default: txt2img].")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Run a balanced choice of N variants.")
 @click.option("--run-id", metavar="ID", help="Name of the run [default: time and a few digits].")
+@click.option("--resume", metavar="RUN_ID", help="Go on with an earlier run: what it has is kept, the rest is made.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Tag the records; repeatable.")
 @click.option("--no-learning", is_flag=True, help="Write no learning records.")
 @click.option(
@@ -50,10 +54,30 @@ def run(packs: tuple[Path, ...], workspace: Workspace, as_json: bool, sheet: boo
     """
     from stablenew.cli.session import run_plan
 
+    if chosen["resume"]:
+        return _resume(packs, workspace, as_json, sheet, chosen)
     if not packs:
         raise click.UsageError("give at least one PACK (a text file of prompts), or try: stablenew demo")
     plan = _plan(packs, chosen)
     return run_plan(plan, _options(workspace, chosen), as_json=as_json, sheet=sheet)
+
+
+def _resume(packs: tuple[Path, ...], workspace: Workspace, as_json: bool, sheet: bool, chosen: dict[str, Any]) -> int:
+    from stablenew.cli.session import resume_run
+
+    given = [name.replace("_", "-") for name in _PLANNED if chosen[name]] + ["PACK"] * bool(packs)
+    if given:
+        raise click.UsageError(f"--resume goes on with the run as it was planned; leave out: {', '.join(given)}")
+    return resume_run(
+        workspace,
+        chosen["resume"],
+        backend=chosen["backend"],
+        url=chosen["url"],
+        durability=chosen["durability"],
+        strict=chosen["strict"],
+        as_json=as_json,
+        sheet=sheet,
+    )
 
 
 def _plan(packs: tuple[Path, ...], chosen: dict[str, Any]) -> Plan:
@@ -81,11 +105,12 @@ def _config(chosen: dict[str, Any]) -> PipelineConfig:
 
 def _options(workspace: Workspace, chosen: dict[str, Any]) -> AppOptions:
     from stablenew.app import AppOptions
+    from stablenew.backends.registry import DEFAULT_BACKEND
 
     return AppOptions(
         workspace=workspace,
         source="StableNewCLI",
-        backend=chosen["backend"],
+        backend=chosen["backend"] or DEFAULT_BACKEND,
         model=chosen["model"],
         url=chosen["url"],
         durability=chosen["durability"],

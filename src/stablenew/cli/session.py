@@ -10,22 +10,67 @@ import click
 from stablenew.app import AppOptions, open_app
 from stablenew.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
 from stablenew.cli.progress import follow
+from stablenew.errors import InputError
+from stablenew.pipeline.run_folder import read_manifest
 
 if TYPE_CHECKING:
+    from stablenew.learning.learning_record import Durability
     from stablenew.pipeline.run_values import RunResult
     from stablenew.prompts.randomizer import Plan
     from stablenew.workspace import Workspace
 
 
-def run_plan(plan: Plan, options: AppOptions, *, as_json: bool, sheet: bool, resume: bool = False) -> int:
+def run_plan(plan: Plan, options: AppOptions, *, as_json: bool, sheet: bool) -> int:
     """Run `plan`, show it, say what came of it, and return the exit code. Raises what the run could not start for."""
-
     with open_app(options) as app:
-        handle = app.controller.start(plan.config, plan, recipe=plan.recipe(), resume=resume)
+        handle = app.controller.start(plan.config, plan, recipe=plan.recipe())
         result = follow(handle, as_json=as_json)
-    sheet_path = write_sheet(options.workspace, result) if sheet else None
+    return _conclude(result, options.workspace, plan.config.learning_enabled, as_json=as_json, sheet=sheet)
+
+
+def resume_run(
+    workspace: Workspace,
+    run_id: str,
+    *,
+    backend: str | None = None,
+    url: str | None = None,
+    durability: Durability = "background",
+    strict: bool = False,
+    as_json: bool = False,
+    sheet: bool = False,
+    only: frozenset[int] | None = None,
+) -> int:
+    """Go on with a run where it ended, on its own backend unless another is named; `only` these variant indices.
+
+    Returns the exit code. Raises NotFound, or InputError when the run was not started from a plan.
+    """
+    from stablenew.config import config_from_dict
+    from stablenew.prompts.randomizer import plan_from_recipe
+
+    manifest = read_manifest(workspace, run_id)
+    if manifest.recipe is None:
+        raise InputError(f"run {run_id} was not started from packs: the program that started it must resume it")
+    config = config_from_dict(manifest.config)
+    plan = plan_from_recipe(manifest.recipe)
+    variants = plan if only is None else [plan.variant(index) for index in sorted(only)]
+    options = AppOptions(
+        workspace=workspace,
+        source="StableNewCLI",
+        backend=backend or manifest.backend,
+        model=config.model,
+        url=url,
+        durability=durability,
+        strict=strict,
+    )
+    with open_app(options) as app:
+        result = follow(app.controller.start(config, variants, resume=True), as_json=as_json)
+    return _conclude(result, workspace, config.learning_enabled, as_json=as_json, sheet=sheet)
+
+
+def _conclude(result: RunResult, workspace: Workspace, learning: bool, *, as_json: bool, sheet: bool) -> int:
+    sheet_path = write_sheet(workspace, result) if sheet else None
     if not as_json:
-        say_result(result, options.workspace, learning=plan.config.learning_enabled, sheet=sheet_path)
+        say_result(result, workspace, learning=learning, sheet=sheet_path)
     return exit_code(result)
 
 

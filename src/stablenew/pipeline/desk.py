@@ -79,19 +79,9 @@ class Desk:
 
     def _keep(self, work: Work, stage: StageName, image: GeneratedImage) -> None:
         result = self._saved(work, stage, image)
-        work.results.append(result)
         for deviation in image.deviations:
             self._warn(work, stage, deviation)
-        if result.status == "ok":
-            self._folder.append_journal(
-                JournalLine(
-                    index=work.variant.index,
-                    variant_id=work.variant.variant_id,
-                    started_at=work.started_at,
-                    seed=image.seed,
-                    result=result,
-                )
-            )
+        self._add(work, result, image.seed)
 
     def _saved(self, work: Work, stage: StageName, image: GeneratedImage) -> StageResult:
         failure = _strict_failure(image.deviations) if self._strict and image.deviations else None
@@ -115,7 +105,21 @@ class Desk:
         failure = Failure(type=type(error).__name__, message=str(error))
         if status == "failed":
             log.warning("a stage failed", variant=work.variant.index, stage=stage, reason=failure.message)
-        work.results.append(StageResult(stage=stage, status=status, seconds=0.0, failure=failure))
+        self._add(work, StageResult(stage=stage, status=status, seconds=0.0, failure=failure), work.variant.seed)
+
+    def _add(self, work: Work, result: StageResult, seed: int) -> None:
+        work.results.append(result)
+        line = JournalLine(
+            index=work.variant.index,
+            variant_id=work.variant.variant_id,
+            started_at=work.started_at,
+            seed=seed,
+            result=result,
+        )
+        try:
+            self._folder.append_journal(line)
+        except OSError as exc:
+            log.error("a finished stage could not be noted: a resume will repeat it", reason=str(exc))
 
     def _finish(self, work: Work) -> None:
         result = VariantResult(

@@ -1,7 +1,7 @@
 """A run's folder: its manifest, its lock, and the journal of stages that are done.
 
 runs/RUN_ID/manifest.json    what the run is: config, plan recipe, versions; written once, before the first image
-runs/RUN_ID/stages.jsonl     one line per finished stage of a variant, appended: what a resume does not repeat
+runs/RUN_ID/stages.jsonl     one line per stage that ended, appended: what a resume does not repeat
 runs/RUN_ID/images/          the pictures
 runs/RUN_ID/log.jsonl        the log
 """
@@ -47,7 +47,7 @@ class RunManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalLine:
-    """One finished stage: of the variant at `index` with `variant_id`, started at `started_at` (UTC)."""
+    """A stage that ended: of the variant at `index` with `variant_id`, started at `started_at` (UTC)."""
 
     index: int
     variant_id: str

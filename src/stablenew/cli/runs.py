@@ -1,0 +1,116 @@
+"""`stablenew runs`: the runs of the workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stablenew.cli.options import json_option, workspace_option
+
+if TYPE_CHECKING:
+    from stablenew.pipeline.run_list import RunSummary
+    from stablenew.workspace import Workspace
+
+
+@click.group()
+def runs() -> None:
+    """List, show, repair and delete runs."""
+
+
+@runs.command("list")
+@workspace_option
+@json_option
+def list_command(workspace: Workspace, as_json: bool) -> None:
+    """List the runs, oldest first, with what each has done."""
+    from stablenew.pipeline.run_list import list_runs
+
+    found = list(list_runs(workspace))
+    if as_json:
+        for summary in found:
+            _print_json(summary)
+    elif found:
+        _print_table(found)
+    else:
+        click.echo(f"no runs in {workspace.runs} yet: stablenew demo makes one")
+
+
+@runs.command()
+@click.argument("run_id")
+@workspace_option
+@json_option
+def show(run_id: str, workspace: Workspace, as_json: bool) -> None:
+    """Show one run: its settings, what is done, and where its pictures are."""
+    import msgspec
+
+    from stablenew.pipeline.run_list import summarise_run
+
+    summary = summarise_run(workspace, run_id)
+    if as_json:
+        _print_json(summary)
+        return
+    _print_table([summary])
+    click.echo(f"\nfolder    {summary.folder}")
+    click.echo(f"backend   {summary.manifest.backend}")
+    settings = msgspec.json.format(msgspec.json.encode(summary.manifest.config), indent=2).decode()
+    click.echo(f"settings  {settings}")
+    if summary.unfinished:
+        click.echo(f"\ngo on with:  stablenew run --resume {run_id}")
+
+
+@runs.command("retry-failed")
+@click.argument("run_id")
+@click.option("--backend", metavar="NAME", help="Another backend than the run's own.")
+@workspace_option
+@json_option
+def retry_failed(run_id: str, backend: str | None, workspace: Workspace, as_json: bool) -> int:
+    """Try the variants of a run again that failed, and no others."""
+    from stablenew.cli.session import resume_run
+    from stablenew.pipeline.run_list import failed_indices
+
+    failed = failed_indices(workspace, run_id)
+    if not failed:
+        click.echo(f"nothing failed in run {run_id}")
+        return 0
+    return resume_run(workspace, run_id, backend=backend, as_json=as_json, only=failed)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@workspace_option
+def delete(run_id: str, yes: bool, workspace: Workspace) -> None:
+    """Delete a run's folder and its pictures; its learning records stay."""
+    from stablenew.pipeline.run_list import delete_run, summarise_run
+
+    summary = summarise_run(workspace, run_id)
+    pictures = len(list((summary.folder / "images").glob("*")))
+    if not yes:
+        click.confirm(f"delete {summary.folder} with its {pictures} pictures?", abort=True)
+    delete_run(workspace, run_id)
+    click.echo(f"deleted run {run_id} ({pictures} pictures); its records stay in {workspace.records}")
+
+
+def _print_json(summary: RunSummary) -> None:
+    import msgspec
+
+    fields = {"ok": summary.ok, "failed": summary.failed, "unfinished": summary.unfinished}
+    said = msgspec.to_builtins(summary.manifest) | fields | {"folder": str(summary.folder)}
+    click.echo(msgspec.json.encode(said).decode())
+
+
+def _print_table(summaries: list[RunSummary]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "created", "backend"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("variants", "made", "failed", "open"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for summary in summaries:
+        manifest = summary.manifest
+        numbers = (manifest.variant_count, summary.ok, summary.failed, summary.unfinished)
+        created = manifest.created_at[:19].replace("T", " ")
+        table.add_row(manifest.run_id, created, manifest.backend, *(str(number) for number in numbers))
+    Console().print(table)
