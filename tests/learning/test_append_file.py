@@ -266,6 +266,40 @@ def test_callers_that_wait_share_one_sync(tmp_path: Path) -> None:
     assert sync.count == 2
 
 
+def test_who_was_served_does_not_wait_for_the_next_sync(tmp_path: Path) -> None:
+    """Threads whose line is on the disk return although a sync for somebody else has begun."""
+    permits, begun = threading.Semaphore(0), threading.Semaphore(0)
+
+    def sync(fd: int) -> None:
+        begun.release()
+        assert permits.acquire(timeout=20)
+
+    file = AppendFile(tmp_path / "a.jsonl", durability="record", sync=sync)
+    again = threading.Event()
+
+    def append_twice() -> None:
+        file.append(b"first")
+        again.set()
+        file.append(b"second")
+
+    first = in_threads(append_twice)
+    assert begun.acquire(timeout=20)
+    others = in_threads(*(lambda n=n: file.append(b"%d" % n) for n in range(8)))
+    while len(file.path.read_bytes().splitlines()) < 9:
+        pass
+    permits.release()  # ends the sync of "first"; the next one is for the eight
+    assert begun.acquire(timeout=20)
+    assert again.wait(20)
+    while len(file.path.read_bytes().splitlines()) < 10:
+        pass
+    permits.release()  # ends that of the eight; the next one is for "second"
+    for thread in others:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in others)
+    permits.release(2)  # "second" was perhaps in time to share the sync of the eight
+    first[0].join()
+
+
 def test_no_lock_is_held_across_a_sync(tmp_path: Path) -> None:
     """While one process waits for its disk, another appends."""
     sync = CountingSync()

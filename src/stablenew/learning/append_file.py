@@ -36,6 +36,7 @@ LINE_BYTES_MAX = 16 * 1024 * 1024
 BACKGROUND_DELAY_S = 0.05
 LOCK_TIMEOUT_S = 10.0
 _IDLE_S = 2.0
+_GATHER_PAUSE_S = 0.00002
 _CHUNK = 64 * 1024
 # O_BINARY: Windows would write \r\n. O_NOFOLLOW: a link put in the file's place would lead the lines elsewhere.
 _FLAGS = (
@@ -88,11 +89,14 @@ class AppendFile:
 
     def _reset(self) -> None:
         self._mutex = threading.Lock()  # held while appending
-        self._sync_mutex = threading.Lock()  # held while syncing, and while the descriptor changes
+        # Guards all about syncing. Who changes the descriptor holds it too, and first waits until no sync is under way.
+        self._disk = threading.Condition(threading.Lock())
+        self._syncing = False
         self._fd = -1
         self._size = -1  # of the file when we last let go of it; -1: we do not know
         self._appended = 0  # lines so far, and how many of them are known to be on the disk
         self._synced = 0
+        self._shared, self._sync_s = 1, 0.0  # how many lines the last sync was for, and the seconds it took
         self._lost: tuple[range, OSError] | None = None  # lines whose sync failed, and how
         self._wake = threading.Event()
         self._syncer: threading.Thread | None = None
@@ -136,8 +140,8 @@ class AppendFile:
         """
         if self._durability == "none":
             return
-        with self._sync_mutex:
-            self._sync_appended()
+        with self._disk:
+            self._sync_rest()
             lost, self._lost = self._lost, None
         if lost is not None:
             raise RecordNotWritten(self.written_path, f"it could not be synced: {_reason(lost[1])}") from lost[1]
@@ -147,9 +151,9 @@ class AppendFile:
         try:
             self.barrier()
         finally:
-            with self._mutex, self._sync_mutex:
+            with self._mutex:
                 try:
-                    self._close_fd()
+                    self._forget_fd()
                 except OSError as exc:
                     # A network file system may say only now that it had no room.
                     raise RecordNotWritten(self.written_path, f"closing it failed: {_reason(exc)}") from exc
@@ -233,7 +237,7 @@ class AppendFile:
             fd = os.open(path, _FLAGS)
         except FileNotFoundError:
             fd = self._create(path)
-        with self._sync_mutex:
+        with self._disk:
             self._fd, self._size = fd, -1
 
     def _create(self, path: Path) -> int:
@@ -246,14 +250,11 @@ class AppendFile:
         return fd
 
     def _forget_fd(self) -> None:
-        """Close the file to go on with another; what is in it is synced first."""
-        with self._sync_mutex:
+        """Close the file, to go on with another or later; what is in it is synced first. The caller holds the mutex."""
+        with self._disk:
             if self._durability != "none":
-                self._sync_appended()
-            self._close_fd()
-
-    def _close_fd(self) -> None:
-        fd, self._fd, self._size = self._fd, -1, -1
+                self._sync_rest()
+            fd, self._fd, self._size = self._fd, -1, -1
         if fd >= 0:
             os.close(fd)
 
@@ -262,23 +263,53 @@ class AppendFile:
 
         Raises OSError when the sync that covered it failed: a later one would claim success without having the data.
         """
-        with self._sync_mutex:
+        with self._disk:
+            while self._syncing and self._synced < ticket:
+                self._disk.wait()
             if self._synced < ticket:
-                self._sync_appended()
+                self._sync_now(gather=True)
             if self._lost is not None and ticket in self._lost[0]:
                 raise self._lost[1]
 
-    def _sync_appended(self) -> None:
-        """Sync what was appended so far and note how it went; the caller holds the sync lock."""
-        upto = self._appended
-        if self._synced >= upto:
-            return
+    def _sync_rest(self) -> None:
+        """Sync whatever is not on the disk yet; the caller holds `_disk`, and no sync is under way when it returns."""
+        while self._syncing:
+            self._disk.wait()
+        if self._synced < self._appended:
+            self._sync_now(gather=False)
+
+    def _sync_now(self, *, gather: bool) -> None:
+        """Sync what was appended so far and note how it went; the caller holds `_disk`, which is free meanwhile."""
+        self._syncing = True
+        self._disk.release()
+        error: OSError | None = None
+        upto, start = self._synced, 0.0
         try:
+            if gather:
+                self._gather()
+            upto, start = self._appended, time.monotonic()
             self._sync(self._fd)
         except OSError as exc:
+            error = exc
+        finally:
+            self._disk.acquire()
+            self._syncing = False
+            self._disk.notify_all()
+        if error is not None:
             first = self._lost[0].start if self._lost is not None else self._synced + 1
-            self._lost = range(first, upto + 1), exc
+            self._lost = range(first, upto + 1), error
+        self._shared, self._sync_s = upto - self._synced, time.monotonic() - start
         self._synced = upto
+
+    def _gather(self) -> None:
+        """Wait a little for as many lines as shared the last sync, so that their writers share the next one too.
+
+        Without this the first of them to write again would start a sync for its own line alone. At most a quarter of
+        what a sync takes; not at all for a lone writer.
+        """
+        deadline = time.monotonic() + self._sync_s / 4
+        while self._appended - self._synced < self._shared and time.monotonic() < deadline:
+            time.sleep(_GATHER_PAUSE_S)
 
     def _wake_syncer(self) -> None:
         self._wake.set()
@@ -303,8 +334,8 @@ class AppendFile:
                         return
             time.sleep(BACKGROUND_DELAY_S)
             self._wake.clear()
-            with self._sync_mutex:
-                self._sync_appended()
+            with self._disk:
+                self._sync_rest()
                 lost = self._lost
             if lost is not None:
                 _log.warning("%s could not be synced: %s", self.written_path, _reason(lost[1]))
