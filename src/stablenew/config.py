@@ -302,7 +302,8 @@ def server_extras_in_use(settings: Txt2ImgSettings | Img2ImgSettings) -> tuple[s
 def _deciding(settings: object) -> dict[str, Any]:
     """A stage's settings without the later ones left alone, so that a picture asked for before them keeps its id."""
     data: dict[str, Any] = msgspec.to_builtins(settings)
-    unused = {name for name in data if name in _ADDED and data[name] == _default(type(settings), name)}
+    owner: Any = type(settings)
+    unused = {name for name in data if name in _ADDED and data[name] == _default(owner, name)}
     return {name: value for name, value in data.items() if name not in unused}
 
 
@@ -322,6 +323,7 @@ def _convert_metadata(key: str, value: object) -> Any:
         raise InvalidSetting(key, value, re.sub(r" - at.*", "", str(exc))) from exc
 
 
+@cache
 def _default(owner: Any, name: str) -> object:
     for declared in dataclasses.fields(owner):
         if declared.name == name:
