@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from stablenew.backends.base import (
+    CancelToken,
     Capabilities,
     GeneratedImage,
     Outcome,
@@ -125,14 +126,14 @@ class WebUIBackend:
     ) -> Iterator[tuple[int, Outcome]]:
         facts = self._connected()
         if not self._pinned:
-            self._pin_options()
+            self._pin_options(watch.cancel)
         sender = Sender(
             self._client,
             facts,
             [self._job(requests, choices, indices) for indices in self._batches(requests, choices)],
             cancel=watch.cancel,
             patience=Patience(reconnect_s=self._settings.reconnect_s, idle_s=self._settings.idle_wait_s),
-            prepare=self._pin_options,
+            prepare=lambda: self._pin_options(watch.cancel),
         )
         left = set(choices)
         overseer = Overseer(self._client, facts, sender, self._settings, watch)
@@ -229,7 +230,7 @@ class WebUIBackend:
         if version and self._facts is not None and not self._facts.version:
             self._facts = dataclasses.replace(self._facts, version=version[:64])
 
-    def _pin_options(self) -> None:
+    def _pin_options(self, cancel: CancelToken) -> None:
         """Write the server's own value of every option we override into its configuration, once per connection.
 
         A1111 v1.10.1 and Forge f2.0.1 restore an overridden option after a request only when config.json holds it; any
@@ -241,13 +242,13 @@ class WebUIBackend:
         if facts.flavour not in _LEAKY:
             return
         deadline = time.monotonic() + self._settings.idle_wait_s
-        while time.monotonic() <= deadline:
+        while time.monotonic() <= deadline and not cancel.stopping:
             options = self._client.listing("/sdapi/v1/options", dict[str, Any]) if self._idle(facts) else None
             if options is not None and self._idle(facts):
                 self._post_options({name: options[name] for name in PINNED_OPTIONS if name in options})
                 self._facts = dataclasses.replace(facts, options=options)
                 return
-            time.sleep(facts.poll_s)
+            cancel.wait(facts.poll_s)
         log.warning("options not pinned: the server is busy", backend=self._name, url=self._client.url)
 
     def _idle(self, facts: ServerFacts) -> bool:

@@ -143,10 +143,13 @@ class Sender:
                 return Finished(job=job, outcome=Cancelled())
             if answer.trouble == "unreached":
                 self._await_server(answer)
+                self._prepare()
                 continue
             if answer.trouble == "lost" and not resent:
                 resent = True
                 self._await_idle(job, answer)
+                # It may have been restarted meanwhile, and have forgotten what was prepared.
+                self._prepare()
                 continue
             return self._given_up(job, answer)
 
@@ -171,14 +174,13 @@ class Sender:
         raise GenerationFailed(self._client.name, f"{job.what} on {self._client.url}: {why.text}{hint}")
 
     def _await_server(self, why: NoReply) -> None:
-        """Return once a server answers again and is prepared. Raises BackendUnavailable when none does in time."""
+        """Return once a server answers again. Raises BackendUnavailable when none does in time."""
         deadline = time.monotonic() + self._patience.reconnect_s
         while not self._stopped():
             if time.monotonic() > deadline:
                 raise self._client.unavailable(why)
             self._pause(min(1.0, max(0.05, self._patience.reconnect_s / 20)))
             if isinstance(self._client.get("/sdapi/v1/options"), Reply):
-                self._prepare()
                 return
         raise Cancelled
 

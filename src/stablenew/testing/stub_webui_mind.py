@@ -104,12 +104,18 @@ class Job:
 
 @dataclass(slots=True)
 class Mind:
-    """The state of one server: options, the lock, the job under way, and what was counted."""
+    """The state of one server: options, the lock, the job under way, and what was counted.
+
+    `twist` replaces fields of every request, for a server that no longer knows what its lists named. `picture` is
+    "painted", or "black" or "flat" for a model that fails. `halve`: somebody at the server interrupts every job.
+    """
 
     flavour: Flavour = "A1111"
     step_s: float = 0.0
     paint: Paint = soft_colours
     picture: str = "painted"
+    twist: dict[str, Any] = field(default_factory=dict)
+    halve: bool = False
     config: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -145,6 +151,7 @@ class Mind:
         self.interrupted = False
         self.made += 1
         self.job = Job(task_id=task_id, timestamp=f"{time.time_ns()}", steps=steps, count=count)
+        self.interrupted = self.halve
         return self.job
 
     def work(self, job: Job) -> None:
@@ -191,6 +198,8 @@ class Mind:
         """One picture: painted, half baked, or black when that is what `picture` says."""
         if self.picture == "black":
             return Image.new("RGB", order.size)
+        if self.picture == "flat":
+            return Image.new("RGB", order.size, "teal")
         image = self.paint(order)
         return Image.blend(image, Image.new("RGB", order.size, "grey"), 0.5) if halved else image
 

@@ -39,6 +39,7 @@ class Refused(Exception):
 
 def generate(mind: Mind, stage: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """txt2img or img2img, under the server's lock. Raises Refused."""
+    payload = {**payload, **mind.twist}
     asked = _understood(mind, stage, payload)
     start = _start(stage, payload, asked)
     kept = mind.overridden(payload.get("override_settings") or {}) if mind.flavour != "sd.cpp" else {}
