@@ -57,22 +57,32 @@ def asked_settings(config: PipelineConfig, stage: StageName) -> EffectiveSetting
     """
     first, second, last = config.txt2img, config.img2img, config.upscale
     extra = _other_settings(stage, getattr(config, stage))
+    if stage == "txt2img":
+        return EffectiveSettings(
+            model=config.model,
+            vae=config.vae,
+            sampler=first.sampler,
+            scheduler=first.scheduler,
+            cfg_scale=first.cfg_scale,
+            steps=first.steps,
+            width=first.width,
+            height=first.height,
+            clip_skip=first.clip_skip,
+            extra=extra,
+        )
     if stage == "upscale" and last.method != "img2img":
         return EffectiveSettings(upscaler=last.upscaler if last.method == "upscaler" else None, extra=extra)
-    if stage == "txt2img":
-        shown = {name: getattr(first, name) for name in ("sampler", "scheduler", "steps", "cfg_scale")}
-        sides: dict[str, Any] = {"width": first.width, "height": first.height}
-    else:
-        shown = {name: _asked_again(config, name) for name in ("sampler", "scheduler", "steps", "cfg_scale")}
-        sides = {"denoise": last.denoise if stage == "upscale" else second.denoise}
     return EffectiveSettings(
-        model=config.model, vae=config.vae, clip_skip=first.clip_skip, extra=extra, **shown, **sides
+        model=config.model,
+        vae=config.vae,
+        sampler=second.sampler or first.sampler,
+        scheduler=second.scheduler or first.scheduler,
+        cfg_scale=first.cfg_scale if second.cfg_scale is None else second.cfg_scale,
+        steps=second.steps or first.steps,
+        clip_skip=first.clip_skip,
+        denoise=last.denoise if stage == "upscale" else second.denoise,
+        extra=extra,
     )
-
-
-def _asked_again(config: PipelineConfig, name: str) -> Any:
-    own = getattr(config.img2img, name)
-    return getattr(config.txt2img, name) if own is None else own
 
 
 def _other_settings(stage: StageName, settings: Any) -> dict[str, Any]:
