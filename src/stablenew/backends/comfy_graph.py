@@ -87,6 +87,22 @@ class Enlarging:
     latent_method: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hires:
+    """A second pass at a larger size."""
+
+    enlarging: Enlarging
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refiner:
+    """Another model that takes over at step `switch_at`, counted from 0."""
+
+    model: ModelParts
+    switch_at: int
+
+
 class _Builder:
     """Collects nodes under rising ids."""
 
@@ -104,11 +120,31 @@ class _Builder:
         return [self.add(class_type, **inputs), 0]
 
 
-def text_to_image(model: ModelParts, texts: Texts, sampling: Sampling, size: tuple[int, int], *, prefix: str) -> Graph:
+def text_to_image(
+    model: ModelParts,
+    texts: Texts,
+    sampling: Sampling,
+    size: tuple[int, int],
+    *,
+    prefix: str,
+    hires: Hires | None = None,
+    refiner: Refiner | None = None,
+) -> Graph:
     """A picture of `size` (width, height) from noise, saved under the file name `prefix`."""
     build = _Builder()
+    loaded = _load(build, model)
+    guide = _guide(build, loaded, texts)
     latent = build.out("EmptyLatentImage", width=size[0], height=size[1], batch_size=1)
-    _sample_and_save(build, _load(build, model), texts, sampling, latent, prefix)
+    if refiner is None:
+        latent = _sample(build, sampling, guide, latent)
+    else:
+        latent = _sample(build, sampling, guide, latent, last=refiner.switch_at)
+        other = _guide(build, _load(build, refiner.model), texts)
+        latent = _sample(build, sampling, other, latent, first=refiner.switch_at)
+    if hires is not None:
+        latent = _enlarge_latent(build, latent, loaded, hires.enlarging)
+        latent = _sample(build, hires.sampling, guide, latent)
+    _save(build, latent, loaded, prefix)
     return build.graph
 
 
@@ -129,15 +165,9 @@ def image_to_image(
         pixels = _enlarge(build, pixels, enlarging)
     latent = build.out("VAEEncode", pixels=pixels, vae=loaded.vae)
     if enlarging is not None and enlarging.latent_method is not None:
-        latent = build.out(
-            "LatentUpscale",
-            samples=latent,
-            upscale_method=enlarging.latent_method,
-            width=enlarging.width,
-            height=enlarging.height,
-            crop="disabled",
-        )
-    _sample_and_save(build, loaded, texts, sampling, latent, prefix)
+        latent = _enlarge_latent(build, latent, loaded, enlarging)
+    latent = _sample(build, sampling, _guide(build, loaded, texts), latent)
+    _save(build, latent, loaded, prefix)
     return build.graph
 
 
@@ -216,34 +246,70 @@ def _enlarge(build: _Builder, pixels: Link, enlarging: Enlarging) -> Link:
     )
 
 
-def _sample_and_save(
-    build: _Builder, loaded: _Loaded, texts: Texts, sampling: Sampling, latent: Link, prefix: str
-) -> None:
-    positive = build.out("CLIPTextEncode", title="Prompt", text=texts.positive, clip=loaded.clip)
-    negative = build.out("CLIPTextEncode", title="Negative prompt", text=texts.negative, clip=loaded.clip)
-    sampled = _sample(build, sampling, model=loaded.model, positive=positive, negative=negative, latent_image=latent)
-    pixels = build.out("VAEDecode", samples=sampled, vae=loaded.vae)
-    build.add("SaveImage", images=pixels, filename_prefix=prefix)
+def _enlarge_latent(build: _Builder, latent: Link, loaded: _Loaded, enlarging: Enlarging) -> Link:
+    if enlarging.latent_method is None:
+        pixels = _enlarge(build, build.out("VAEDecode", samples=latent, vae=loaded.vae), enlarging)
+        return build.out("VAEEncode", pixels=pixels, vae=loaded.vae)
+    return build.out(
+        "LatentUpscale",
+        samples=latent,
+        upscale_method=enlarging.latent_method,
+        width=enlarging.width,
+        height=enlarging.height,
+        crop="disabled",
+    )
 
 
-def _sample(build: _Builder, sampling: Sampling, **links: Link) -> Link:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guide:
+    model: Link
+    positive: Link
+    negative: Link
+
+
+def _guide(build: _Builder, loaded: _Loaded, texts: Texts) -> _Guide:
+    return _Guide(
+        model=loaded.model,
+        positive=build.out("CLIPTextEncode", title="Prompt", text=texts.positive, clip=loaded.clip),
+        negative=build.out("CLIPTextEncode", title="Negative prompt", text=texts.negative, clip=loaded.clip),
+    )
+
+
+def _sample(
+    build: _Builder,
+    sampling: Sampling,
+    guide: _Guide,
+    latent: Link,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+) -> Link:
+    """A pass from step `first` up to `last`: a `first` goes on from what an earlier pass left, with its noise."""
     common: dict[str, Any] = {
+        "model": guide.model,
+        "positive": guide.positive,
+        "negative": guide.negative,
+        "latent_image": latent,
         "steps": sampling.steps,
         "cfg": sampling.cfg,
         "sampler_name": sampling.sampler,
         "scheduler": sampling.scheduler,
-        **links,
     }
-    if sampling.denoise >= 1:
+    if sampling.denoise >= 1 and first is None and last is None:
         return build.out("KSampler", seed=sampling.seed, denoise=1.0, **common)
     # KSampler's own denoise squeezes all the steps into the last part of the schedule; starting the full schedule
     # part of the way is what the WebUI and diffusers do, so the same settings mean the same everywhere.
     return build.out(
         "KSamplerAdvanced",
-        add_noise="enable",
+        add_noise="enable" if first is None else "disable",
         noise_seed=sampling.seed,
-        start_at_step=sampling.first_step,
-        end_at_step=sampling.steps,
-        return_with_leftover_noise="disable",
+        start_at_step=sampling.first_step if first is None else first,
+        end_at_step=sampling.steps if last is None else last,
+        return_with_leftover_noise="disable" if last is None else "enable",
         **common,
     )
+
+
+def _save(build: _Builder, latent: Link, loaded: _Loaded, prefix: str) -> None:
+    pixels = build.out("VAEDecode", samples=latent, vae=loaded.vae)
+    build.add("SaveImage", images=pixels, filename_prefix=prefix)

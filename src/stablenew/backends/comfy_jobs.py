@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -31,17 +31,23 @@ MakeJob = Callable[[StageRequest, str], Job]
 """The job for a request and the unique marker its file name shall hold."""
 
 _ATTEMPTS = 2
+_LOSSES = 5
 _VIEW_ATTEMPTS = 3
 _SLICE_S = 0.1
 _FIRST_POLL_S = 0.05
 _MOMENT_S = 0.01
 _ENDING_WAIT_S = 0.3
+_LOOK_TWICE_S = 0.2
 _INTERRUPT_WAIT_S = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
 class _Live:
-    """A job on the server. `certain`: nothing since its handing over hints that the server may have forgotten it."""
+    """A job on the server.
+
+    `certain`: nothing since its handing over hints that the server may have forgotten it. `suspect`: when the server
+    lost its jobs, this one was at work, as far as is known.
+    """
 
     index: int
     job: Job
@@ -52,6 +58,8 @@ class _Live:
     started_at: float | None = None
     told: int = 0
     ended: bool = False
+    suspect: bool = False
+    missed_at: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +75,7 @@ class JobLine:
     clock: Callable[[], float] = time.monotonic
     _waiting: deque[tuple[int, int]] = field(default_factory=deque)
     _live: dict[str, _Live] = field(default_factory=dict)
+    _losses: Counter[int] = field(default_factory=Counter)
     _next_poll: float = 0.0
     _pause_s: float = _FIRST_POLL_S
     _deaf: bool = True
@@ -204,7 +213,8 @@ class JobLine:
         if open_ones and not found:
             found = self._look_in_queue(open_ones)
         self._pause_s = min(self._pause_s * 1.5, self.settings.poll_s)
-        self._next_poll = self.clock() + (self._pause_s if self._deaf else self.settings.poll_s)
+        missed = any(live.missed_at is not None for live in open_ones)
+        self._next_poll = self.clock() + (self._pause_s if self._deaf or missed else self.settings.poll_s)
         return found
 
     def _look_in_queue(self, open_ones: Sequence[_Live]) -> list[tuple[_Live, Finished | None]]:
@@ -218,8 +228,20 @@ class JobLine:
                     reason = f"the job ran for more than {self.settings.job_timeout_s:g} s and was stopped"
                     found.append((live, Finished(ending="error", error=reason)))
             elif live.prompt_id not in queue.pending:
-                found.append((live, self.client.finished(live.prompt_id)))
+                finished = self.client.finished(live.prompt_id)
+                if finished is None and live.certain and self._just_missed(live):
+                    continue
+                # Jobs are worked off in order: the first that is missing is the one that was at work.
+                first = not any(other is None for _, other in found)
+                live.suspect = finished is None and (live.started_at is not None or first)
+                found.append((live, finished))
         return found
+
+    def _just_missed(self, live: _Live) -> bool:
+        """Whether to look again first: the word that the connection broke may still be on its way."""
+        now = self.clock()
+        live.missed_at = live.missed_at or now
+        return now - live.missed_at < _LOOK_TWICE_S
 
     def _overdue(self, live: _Live) -> bool:
         limit = self.settings.job_timeout_s
@@ -240,6 +262,7 @@ class JobLine:
             yield live.index, self._picture(live, finished)
         except BackendUnavailable:
             # The picture is made, but the server went away with it.
+            live.suspect = True
             yield from self._gone(live, certain=False)
             raise
         except StableNewError as exc:
@@ -250,13 +273,17 @@ class JobLine:
         certain = live.certain and live.started_at is None if certain is None else certain
         if self.watch.cancel.stopping:
             yield live.index, Cancelled()
-        elif certain:
+            return
+        if certain:
             yield live.index, self._failure("the job was removed from the server's queue by somebody else")
-        elif live.attempt >= _ATTEMPTS:
+            return
+        self._losses[live.index] += 1
+        attempt = live.attempt + live.suspect
+        if attempt > _ATTEMPTS or self._losses[live.index] >= _LOSSES:
             yield live.index, self._failure("the server lost the job twice: see its log, it may have run out of memory")
         else:
             log.warning("comfyui_job_lost", backend=self.client.backend, prompt_id=live.prompt_id)
-            self._waiting.appendleft((live.index, live.attempt + 1))
+            self._waiting.appendleft((live.index, attempt))
 
     def _picture(self, live: _Live, finished: Finished) -> GeneratedImage:
         """The job's picture. Raises GenerationFailed when there is none that can be believed."""

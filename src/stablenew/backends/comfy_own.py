@@ -53,6 +53,7 @@ def read_own_workflows(
 
 def own_job(shelf: Shelf, own: OwnWorkflow, request: StageRequest, marker: str, store: Store) -> Job:
     """The job for a request. Raises UnknownChoice or InvalidSetting naming the setting, node and input."""
+    resolve.refuse_extras(shelf, resolve.sampling_settings(request))
     asked = _asked(shelf, request)
     values: dict[tuple[str, str], Any] = {}
     done: dict[str, Any] = {}

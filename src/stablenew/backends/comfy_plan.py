@@ -45,7 +45,10 @@ def built_in_job(shelf: Shelf, request: StageRequest, marker: str, store: Store)
     match request:
         case Txt2ImgRequest():
             size = resolve.find_size(shelf, request)
-            graph = text_to_image(model, texts, sampling, size, prefix=prefix)
+            hires = resolve.find_hires(shelf, request, size, sampling)
+            refiner = resolve.find_refiner(shelf, request, model)
+            graph = text_to_image(model, texts, sampling, size, prefix=prefix, hires=hires, refiner=refiner)
+            size = (hires.enlarging.width, hires.enlarging.height) if hires else size
         case Img2ImgRequest():
             stored = store(request.image)
             size = stored.size
@@ -69,7 +72,7 @@ def _upscale_job(shelf: Shelf, request: UpscaleRequest, marker: str, store: Stor
         graph=upscale(store(request.image).name, enlarging, prefix=f"{PREFIX}/{marker}"),
         seed=request.seed,
         steps=1,
-        effective=EffectiveSettings(upscaler=enlarging.upscale_model),
+        effective=EffectiveSettings(upscaler=enlarging.upscale_model or resolve.PLAIN_UPSCALER),
         size=(request.width, request.height),
         marker=marker,
     )
@@ -85,11 +88,11 @@ def _effective(
         extra["text_encoders"] = list(model.clips)
     if sampling.first_step:
         extra["first_step"] = sampling.first_step
+    if isinstance(request, Txt2ImgRequest):
+        extra |= _passes(request)
     upscaler = None
-    if enlarging is not None:
-        upscaler = enlarging.upscale_model or (
-            request.settings.upscaler if isinstance(request, UpscaleRequest) else None
-        )
+    if enlarging is not None and isinstance(request, UpscaleRequest):
+        upscaler = enlarging.upscale_model or request.settings.upscaler or resolve.PLAIN_UPSCALER
     return EffectiveSettings(
         model=model.checkpoint or model.diffusion_model,
         vae=model.vae,
@@ -102,3 +105,21 @@ def _effective(
         upscaler=upscaler,
         extra=extra,
     )
+
+
+def _passes(request: Txt2ImgRequest) -> dict[str, Any]:
+    """Hires fix and refiner by the names the WebUI's infotext has for them, so that records compare."""
+    settings, said = request.settings, {}
+    if settings.hires_scale is not None:
+        said = {
+            "Hires upscale": f"{settings.hires_scale:g}",
+            "Hires steps": str(settings.hires_steps or settings.steps),
+            "Hires upscaler": settings.hires_upscaler,
+            "Hires denoise": f"{settings.hires_denoise:g}",
+            "Hires sampler": settings.hires_sampler,
+            "Hires schedule type": settings.hires_scheduler,
+            "Hires CFG Scale": None if settings.hires_cfg_scale is None else f"{settings.hires_cfg_scale:g}",
+        }
+    if settings.refiner is not None:
+        said |= {"Refiner": settings.refiner, "Refiner switch at": f"{settings.refiner_switch_at:g}"}
+    return {name: value for name, value in said.items() if value is not None}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest, UpscaleRequest
-from stablenew.backends.comfy_graph import Enlarging, LoraFile, ModelParts, Sampling, Texts
+from stablenew.backends.comfy_graph import Enlarging, Hires, LoraFile, ModelParts, Refiner, Sampling, Texts
 from stablenew.backends.comfy_names import their_sampler, their_scheduler
 from stablenew.backends.comfy_objects import NodeClasses
 from stablenew.backends.comfy_prompt import Lora, mark_embeddings, match_file, take_loras
-from stablenew.config import Img2ImgSettings, Txt2ImgSettings
+from stablenew.config import Img2ImgSettings, Txt2ImgSettings, server_extras_in_use
 from stablenew.errors import InvalidSetting, UnknownChoice, UnsupportedStage
 
 LATENT_METHODS = {
@@ -19,6 +20,8 @@ LATENT_METHODS = {
     "Latent (area)": "area",
     "Latent (bislerp)": "bislerp",
 }
+PLAIN_UPSCALER = "Lanczos"
+_DONE_EXTRAS = ("hires_scale", "refiner")
 _BUILT_IN_VAES = ("none", "automatic", "baked")
 _BASE_SIZE = 512
 
@@ -90,6 +93,7 @@ def find_lora(shelf: Shelf, lora: Lora) -> LoraFile:
 def find_sampling(shelf: Shelf, request: StageRequest) -> Sampling:
     """How the request is sampled, in the server's names. Raises UnknownChoice."""
     settings = sampling_settings(request)
+    refuse_extras(shelf, settings, _DONE_EXTRAS)
     samplers = shelf.classes.choices("KSampler", "sampler_name")
     sampler = their_sampler(settings.sampler or "", samplers, shelf.backend)
     schedulers = shelf.classes.choices("KSampler", "scheduler")
@@ -101,6 +105,52 @@ def find_sampling(shelf: Shelf, request: StageRequest) -> Sampling:
         cfg=7.0 if settings.cfg_scale is None else settings.cfg_scale,
         denoise=denoise(request),
     )
+
+
+def find_hires(shelf: Shelf, request: Txt2ImgRequest, size: tuple[int, int], first: Sampling) -> Hires | None:
+    """The second pass after the pass `first` at `size`; None without. Raises UnknownChoice or InvalidSetting."""
+    settings = request.settings
+    if settings.hires_scale is None:
+        return None
+    if settings.refiner is not None:
+        raise InvalidSetting(
+            "txt2img.refiner", settings.refiner, "none beside hires_scale: ComfyUI does one of them here"
+        )
+    width, height = (int(side * settings.hires_scale) for side in size)
+    if width % 8 or height % 8:
+        allowed = f"a factor that gives sides in multiples of 8: {width}x{height} is not"
+        raise InvalidSetting("txt2img.hires_scale", settings.hires_scale, allowed)
+    sampler, scheduler = settings.hires_sampler or settings.sampler, settings.hires_scheduler or settings.scheduler
+    theirs = their_sampler(sampler, shelf.classes.choices("KSampler", "sampler_name"), shelf.backend)
+    sampling = dataclasses.replace(
+        first,
+        sampler=theirs,
+        scheduler=their_scheduler(scheduler, theirs, shelf.classes.choices("KSampler", "scheduler"), shelf.backend),
+        steps=settings.hires_steps or first.steps,
+        cfg=first.cfg if settings.hires_cfg_scale is None else settings.hires_cfg_scale,
+        denoise=settings.hires_denoise,
+    )
+    return Hires(enlarging=_enlarging(shelf, settings.hires_upscaler, width, height), sampling=sampling)
+
+
+def find_refiner(shelf: Shelf, request: Txt2ImgRequest, base: ModelParts) -> Refiner | None:
+    """The model that takes over during the steps, None without. Raises UnknownChoice or InvalidSetting."""
+    settings = request.settings
+    if settings.refiner is None:
+        return None
+    switch_at = round(settings.steps * settings.refiner_switch_at)
+    if not 0 < switch_at < settings.steps:
+        allowed = f"a share that leaves each model at least one of the {settings.steps} steps"
+        raise InvalidSetting("txt2img.refiner_switch_at", settings.refiner_switch_at, allowed)
+    found = match_file(settings.refiner, shelf.checkpoints, backend=shelf.backend, kind="refiner")
+    return Refiner(model=ModelParts(checkpoint=found, vae=base.vae), switch_at=switch_at)
+
+
+def refuse_extras(shelf: Shelf, settings: Txt2ImgSettings | Img2ImgSettings, done: tuple[str, ...] = ()) -> None:
+    """Raises UnsupportedStage for a setting in use that is not `done`, instead of leaving it out."""
+    for name in server_extras_in_use(settings):
+        if name not in done:
+            raise UnsupportedStage(shelf.backend, name, "put it into a ComfyUI workflow of your own")
 
 
 def find_texts(shelf: Shelf, request: StageRequest) -> tuple[Texts, tuple[Lora, ...]]:
@@ -121,14 +171,10 @@ def find_enlarging(shelf: Shelf, request: UpscaleRequest) -> Enlarging:
     if name is None:
         if method == "upscaler":
             raise InvalidSetting("upscale.upscaler", None, "the name of an upscale model the server has")
-        return Enlarging(width=request.width, height=request.height)
-    if name in LATENT_METHODS:
-        if method == "upscaler":
-            raise InvalidSetting("upscale.upscaler", name, "an upscale model; Latent needs upscale.method=img2img")
-        return Enlarging(width=request.width, height=request.height, latent_method=LATENT_METHODS[name])
-    known = (*shelf.upscale_models, *LATENT_METHODS)
-    model = match_file(name, known, backend=shelf.backend, kind="upscaler")
-    return Enlarging(width=request.width, height=request.height, upscale_model=model)
+        return _enlarging(shelf, PLAIN_UPSCALER, request.width, request.height)
+    if name in LATENT_METHODS and method == "upscaler":
+        raise InvalidSetting("upscale.upscaler", name, "an upscale model; Latent needs upscale.method=img2img")
+    return _enlarging(shelf, name, request.width, request.height)
 
 
 def find_size(shelf: Shelf, request: Txt2ImgRequest) -> tuple[int, int]:
@@ -163,6 +209,17 @@ def denoise(request: StageRequest) -> float:
 def clip_skip(request: StageRequest) -> int:
     """From which layer before the end the text is taken."""
     return request.settings.clip_skip if isinstance(request, Txt2ImgRequest) else request.clip_skip
+
+
+def _enlarging(shelf: Shelf, name: str, width: int, height: int) -> Enlarging:
+    if name in LATENT_METHODS:
+        return Enlarging(width=width, height=height, latent_method=LATENT_METHODS[name])
+    if name == PLAIN_UPSCALER:
+        return Enlarging(width=width, height=height)
+    known = (*shelf.upscale_models, *LATENT_METHODS, PLAIN_UPSCALER)
+    return Enlarging(
+        width=width, height=height, upscale_model=match_file(name, known, backend=shelf.backend, kind="upscaler")
+    )
 
 
 def _diffusion_model(shelf: Shelf, model: str, vae: str | None, loras: tuple[LoraFile, ...], skip: int) -> ModelParts:

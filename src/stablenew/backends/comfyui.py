@@ -17,7 +17,7 @@ from stablenew.backends.comfy_job import Job, StoredPicture
 from stablenew.backends.comfy_jobs import JobLine
 from stablenew.backends.comfy_own import read_own_workflows
 from stablenew.backends.comfy_plan import Plans
-from stablenew.backends.comfy_resolve import LATENT_METHODS, Shelf
+from stablenew.backends.comfy_resolve import LATENT_METHODS, PLAIN_UPSCALER, Shelf
 from stablenew.backends.comfy_settings import DEFAULT_URL, ComfySettings, read_settings
 from stablenew.backends.credentials import Credential, find_credential, split_url
 from stablenew.backends.picture import read_pixels
@@ -72,7 +72,7 @@ class ComfyBackend:
             schedulers=names.our_schedulers(shelf.classes.choices("KSampler", "scheduler")),
             models=(*shelf.checkpoints, *shelf.diffusion_models),
             vaes=shelf.classes.choices("VAELoader", "vae_name"),
-            upscalers=(*shelf.upscale_models, *LATENT_METHODS),
+            upscalers=(*shelf.upscale_models, *LATENT_METHODS, PLAIN_UPSCALER),
             window=self._settings.depth * _WINDOW_PER_DEPTH,
             native_size=shelf.open_size,
         )
