@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -336,6 +337,15 @@ def _contains(more: Any, less: Any) -> bool:
     if isinstance(less, list):
         return len(more) == len(less) and all(_contains(one, other) for one, other in zip(more, less, strict=True))
     return bool(more == less)
+
+
+@pytest.mark.parametrize("group", ["run", "prompt", "pipeline", "outcome", "feedback"])
+def test_the_documented_fields_are_those_of_the_schema(group: str) -> None:
+    """The table in docs/records.md names every field of every group, and no other."""
+    text = (DATA.parent.parent / "docs" / "records.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{group}` \| (.*) \|$", text, re.MULTILINE)
+    assert row is not None
+    assert set(re.findall(r"`(\w+)`", row[1])) == set(record_schema()["$defs"][f"{group.title()}Info"]["properties"])
 
 
 def test_the_schema_refuses_what_from_json_refuses() -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import PurePath
 from typing import Any
 
@@ -204,6 +203,8 @@ def this_host() -> str:
 @cache
 def software_versions() -> dict[str, str]:
     """The versions that matter on every run: StableNew and Python."""
+    from importlib import metadata  # slow to import, and not needed before there is a record
+
     try:
         ours = metadata.version("stablenew")
     except metadata.PackageNotFoundError:
