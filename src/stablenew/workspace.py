@@ -23,9 +23,29 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def presets(self) -> Path:
+        """Named settings, one file each."""
+        return self.root / "presets"
+
+    @property
+    def actions(self) -> Path:
+        """One-click actions, one file each."""
+        return self.root / "actions"
+
+    @property
     def records(self) -> Path:
         """The learning records, one file a run, and what is derived from them."""
         return self.root / "learning" / "records"
+
+    @property
+    def ratings(self) -> Path:
+        """What people said about pictures, appended line by line."""
+        return self.root / "learning" / "ratings"
+
+    @property
+    def index(self) -> Path:
+        """The index over records and ratings: derived from them, and safe to delete."""
+        return self.root / "learning" / "index.sqlite"
 
     def relative(self, path: Path) -> str:
         """`path` as records carry it: relative to the workspace, with forward slashes."""

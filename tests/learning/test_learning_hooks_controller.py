@@ -10,7 +10,7 @@ import pytest
 from tests.makers import make_config, make_variants
 
 from stablenew.backends.base import Backend, CancelToken
-from stablenew.config import PipelineConfig
+from stablenew.config import PipelineConfig, StageName
 from stablenew.controller.pipeline_controller import PipelineController, RunnerParts
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.pipeline.pipeline_runner import PipelineRunner
@@ -40,6 +40,7 @@ class FakeRunner:
         recipe: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
         resume: bool = False,
+        paused_stages: tuple[StageName, ...] = (),
     ) -> RunResult:
         for record in RECORDS:
             if self.parts.learning_writer is not None:

@@ -16,6 +16,8 @@ from stablenew.errors import InputError, StableNewError
 COMMANDS = {
     "demo": "stablenew.cli.demo:demo",
     "run": "stablenew.cli.run:run",
+    "go": "stablenew.cli.presets:go",
+    "preset": "stablenew.cli.presets:preset",
     "runs": "stablenew.cli.runs:runs",
     "records": "stablenew.cli.records:records",
     "backends": "stablenew.cli.backends:backends",

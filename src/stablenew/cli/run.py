@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stablenew.cli.options import json_option, parse_assignments, workspace_option
+from stablenew.cli.options import json_option, workspace_option
 
 if TYPE_CHECKING:
-    from stablenew.app import AppOptions
-    from stablenew.config import PipelineConfig
-    from stablenew.prompts.randomizer import Plan
+    from stablenew.pipeline.presets import OneClickAction
     from stablenew.workspace import Workspace
 
-_PLANNED = ("model", "settings", "vary", "seed", "images_per_prompt", "stages", "limit", "run_id", "tags")
-"""What belongs to the plan of a run and cannot be changed when it is resumed."""
+_FREE_TO_CHANGE = {"backend", "url", "durability", "strict", "resume"}
+"""Options that may differ when a run is resumed; the others belong to its plan."""
 
 
 @click.command()
@@ -24,11 +22,17 @@ _PLANNED = ("model", "settings", "vary", "seed", "images_per_prompt", "stages", 
 @click.option("--backend", metavar="NAME", help="Who makes the pictures [default: local, the model in the box].")
 @click.option("--model", metavar="M", help="Model name, folder, hub id or file [default: the backend's own].")
 @click.option("--url", metavar="URL", help="Address of the server, for backends that are one.")
+@click.option("--preset", metavar="NAME", help="Start from the settings of a preset.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting for the whole run; repeatable.")
 @click.option("--vary", multiple=True, metavar="NAME=A,B,C", help="Try several values, such as cfg_scale=3,5,7.")
 @click.option("--seed", metavar="N", help="First seed [default: derived from the prompt, the same every time].")
 @click.option("--images-per-prompt", metavar="N", help="Pictures per prompt and setting, each with its own seed.")
 @click.option("--stages", metavar="LIST", help="Of txt2img,img2img,upscale [default: txt2img].")
+@click.option(
+    "--pause-before",
+    type=click.Choice(["img2img", "upscale"]),
+    help="Leave this stage and those after it for `runs promote`.",
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Run a balanced choice of N variants.")
 @click.option("--run-id", metavar="ID", help="Name of the run [default: time and a few digits].")
 @click.option("--resume", metavar="RUN_ID", help="Go on with an earlier run: what it has is kept, the rest is made.")
@@ -45,74 +49,41 @@ _PLANNED = ("model", "settings", "vary", "seed", "images_per_prompt", "stages", 
 @click.option("--sheet", is_flag=True, help="Write a labelled contact sheet into the run's folder.")
 @workspace_option
 @json_option
-def run(packs: tuple[Path, ...], workspace: Workspace, as_json: bool, sheet: bool, **chosen: Any) -> int:
+def run(
+    packs: tuple[Path, ...], workspace: Workspace, as_json: bool, sheet: bool, resume: str | None, **chosen: Any
+) -> int:
     """Run prompt packs and keep one learning record per picture.
 
     \b
     stablenew run heroes.txt --set steps=30 --vary cfg_scale=4,7,10
     stablenew run heroes.txt --backend webui --stages txt2img,upscale --set upscale.scale=2
     """
-    from stablenew.cli.session import run_plan
+    from stablenew.cli.session import resume_run, run_plan
+    from stablenew.cli.wish import Wish, wished_options, wished_plan
 
-    if chosen["resume"]:
-        return _resume(packs, workspace, as_json, sheet, chosen)
+    if resume is not None:
+        _refuse_new_plan(packs, chosen)
+        changeable = {name: value for name, value in chosen.items() if name in _FREE_TO_CHANGE}
+        return resume_run(workspace, resume, as_json=as_json, sheet=sheet, **changeable)
     if not packs:
         raise click.UsageError("give at least one PACK (a text file of prompts), or try: stablenew demo")
-    plan = _plan(packs, chosen)
-    return run_plan(plan, _options(workspace, chosen), as_json=as_json, sheet=sheet)
+    wish = Wish(packs=packs, **chosen)
+    plan, paused = wished_plan(wish, workspace)
+    return run_plan(plan, wished_options(wish, workspace), as_json=as_json, sheet=sheet, paused_stages=paused)
 
 
-def _resume(packs: tuple[Path, ...], workspace: Workspace, as_json: bool, sheet: bool, chosen: dict[str, Any]) -> int:
-    from stablenew.cli.session import resume_run
+def run_action(action: OneClickAction, workspace: Workspace, *, backend: str | None, as_json: bool) -> int:
+    """Run a one-click action and return the exit code. Raises what the run could not start for."""
+    from stablenew.cli.session import run_plan
+    from stablenew.cli.wish import wish_of_action, wished_options, wished_plan
 
-    given = [name.replace("_", "-") for name in _PLANNED if chosen[name]] + ["PACK"] * bool(packs)
-    if given:
-        raise click.UsageError(f"--resume goes on with the run as it was planned; leave out: {', '.join(given)}")
-    return resume_run(
-        workspace,
-        chosen["resume"],
-        backend=chosen["backend"],
-        url=chosen["url"],
-        durability=chosen["durability"],
-        strict=chosen["strict"],
-        as_json=as_json,
-        sheet=sheet,
-    )
+    wish = wish_of_action(action, backend)
+    plan, _ = wished_plan(wish, workspace)
+    return run_plan(plan, wished_options(wish, workspace), as_json=as_json, sheet=False)
 
 
-def _plan(packs: tuple[Path, ...], chosen: dict[str, Any]) -> Plan:
-    from stablenew.prompts.axes import parse_axis
-    from stablenew.prompts.pack import read_pack
-    from stablenew.prompts.randomizer import make_plan
-
-    lines = [line for path in packs for line in read_pack(path).prompt_lines()]
-    axes = [parse_axis(text) for text in chosen["vary"]]
-    return make_plan(_config(chosen), lines, axes=axes, limit=chosen["limit"])
-
-
-def _config(chosen: dict[str, Any]) -> PipelineConfig:
-    from stablenew.config import PipelineConfig, apply_settings
-
-    changes: dict[str, object] = dict(parse_assignments(chosen["settings"], "--set"))
-    for name in ("model", "seed", "images_per_prompt", "stages"):
-        if chosen[name] is not None:
-            changes[name] = chosen[name]
-    base = PipelineConfig(
-        run_id=chosen["run_id"], learning_enabled=not chosen["no_learning"], learning_tags=list(chosen["tags"])
-    )
-    return apply_settings(base, changes)
-
-
-def _options(workspace: Workspace, chosen: dict[str, Any]) -> AppOptions:
-    from stablenew.app import AppOptions
-    from stablenew.backends.registry import DEFAULT_BACKEND
-
-    return AppOptions(
-        workspace=workspace,
-        source="StableNewCLI",
-        backend=chosen["backend"] or DEFAULT_BACKEND,
-        model=chosen["model"],
-        url=chosen["url"],
-        durability=chosen["durability"],
-        strict=chosen["strict"],
-    )
+def _refuse_new_plan(packs: tuple[Path, ...], chosen: dict[str, Any]) -> None:
+    given = [name.replace("_", "-") for name, value in chosen.items() if value and name not in _FREE_TO_CHANGE]
+    if packs or given:
+        said = ", ".join([*given, *(["PACK"] if packs else [])])
+        raise click.UsageError(f"--resume goes on with the run as it was planned; leave out: {said}")

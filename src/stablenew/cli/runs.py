@@ -77,6 +77,36 @@ def retry_failed(run_id: str, backend: str | None, workspace: Workspace, as_json
 
 @runs.command()
 @click.argument("run_id")
+@click.option("--variants", metavar="LIST", help="Their numbers, such as 3,7 (as on the sheet: the first is 1).")
+@click.option("--min-rating", type=float, metavar="N", help="All that are rated N or better.")
+@click.option("--stages", metavar="LIST", help="Stages to go on with [default: those the run paused at].")
+@click.option("--run-id", "new_run_id", metavar="ID", help="Name of the new run [default: RUN_ID-promoted].")
+@click.option("--backend", metavar="NAME", help="Another backend than the run's own.")
+@click.option("--sheet", is_flag=True, help="Write a labelled contact sheet into the new run's folder.")
+@workspace_option
+@json_option
+def promote(
+    run_id: str,
+    variants: str | None,
+    min_rating: float | None,
+    stages: str | None,
+    new_run_id: str | None,
+    backend: str | None,
+    sheet: bool,
+    workspace: Workspace,
+    as_json: bool,
+) -> int:
+    """Take the chosen pictures of a run through its remaining stages, with their own prompts and seeds."""
+    from stablenew.cli.promote import begin, chosen_indices
+    from stablenew.cli.session import resume_run
+
+    indices = chosen_indices(workspace, run_id, variants, min_rating)
+    promoted = begin(workspace, run_id, indices, stages, new_run_id)
+    return resume_run(workspace, promoted, backend=backend, as_json=as_json, sheet=sheet)
+
+
+@runs.command()
+@click.argument("run_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @workspace_option
 def delete(run_id: str, yes: bool, workspace: Workspace) -> None:

@@ -14,16 +14,22 @@ from stablenew.errors import InputError
 from stablenew.pipeline.run_folder import read_manifest
 
 if TYPE_CHECKING:
+    from stablenew.config import StageName
     from stablenew.learning.learning_record import Durability
     from stablenew.pipeline.run_values import RunResult
     from stablenew.prompts.randomizer import Plan
     from stablenew.workspace import Workspace
 
 
-def run_plan(plan: Plan, options: AppOptions, *, as_json: bool, sheet: bool) -> int:
-    """Run `plan`, show it, say what came of it, and return the exit code. Raises what the run could not start for."""
+def run_plan(
+    plan: Plan, options: AppOptions, *, as_json: bool, sheet: bool, paused_stages: tuple[StageName, ...] = ()
+) -> int:
+    """Run `plan`, show it, say what came of it, and return the exit code. Raises what the run could not start for.
+
+    `paused_stages` were asked for but are left for `runs promote`.
+    """
     with open_app(options) as app:
-        handle = app.controller.start(plan.config, plan, recipe=plan.recipe())
+        handle = app.controller.start(plan.config, plan, recipe=plan.recipe(), paused_stages=paused_stages)
         result = follow(handle, as_json=as_json)
     return _conclude(result, options.workspace, plan.config.learning_enabled, as_json=as_json, sheet=sheet)
 
@@ -45,14 +51,14 @@ def resume_run(
     Returns the exit code. Raises NotFound, or InputError when the run was not started from a plan.
     """
     from stablenew.config import config_from_dict
-    from stablenew.prompts.randomizer import plan_from_recipe
+    from stablenew.prompts.selection import variants_from_recipe
 
     manifest = read_manifest(workspace, run_id)
     if manifest.recipe is None:
         raise InputError(f"run {run_id} was not started from packs: the program that started it must resume it")
     config = config_from_dict(manifest.config)
-    plan = plan_from_recipe(manifest.recipe)
-    variants = plan if only is None else [plan.variant(index) for index in sorted(only)]
+    planned = variants_from_recipe(manifest.recipe)
+    variants = planned if only is None else [variant for variant in planned if variant.index in only]
     options = AppOptions(
         workspace=workspace,
         source="StableNewCLI",

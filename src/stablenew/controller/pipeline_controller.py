@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stablenew.backends.base import CancelToken, StepProgress
-from stablenew.config import PipelineConfig
+from stablenew.config import PipelineConfig, StageName
 from stablenew.controller.events import (
     Event,
     RecordLost,
@@ -51,6 +51,7 @@ class Runner(Protocol):
         recipe: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
         resume: bool = False,
+        paused_stages: tuple[StageName, ...] = (),
     ) -> RunResult: ...
 
 
@@ -177,8 +178,12 @@ class PipelineController:
         *,
         recipe: Mapping[str, Any] | None = None,
         resume: bool = False,
+        paused_stages: tuple[StageName, ...] = (),
     ) -> RunHandle:
-        """Begin a run on a thread of its own. Raises RunBusy when as many are under way as may be."""
+        """Begin a run on a thread of its own; the arguments are those of the runner's `run`.
+
+        Raises RunBusy when as many are under way as may be.
+        """
         handle = RunHandle(config)
         with self._lock:
             busy = [other for other in self._handles if other.running]
@@ -186,10 +191,21 @@ class PipelineController:
                 raise RunBusy(busy[0].config.run_id or "in this program")
             self._handles = [*busy, handle]
         self._set_state("running", handle)
+
+        def job(runner: Runner) -> RunResult:
+            return runner.run(
+                config,
+                variants,
+                recipe=recipe,
+                cancel=handle.cancel_token,
+                resume=resume,
+                paused_stages=paused_stages,
+            )
+
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run,
-            args=(self._work, handle, variants, recipe, resume),
+            args=(self._work, handle, job),
             name="stablenew-run",
             daemon=True,
         ).start()
@@ -203,14 +219,12 @@ class PipelineController:
             (handle.cancel if now else handle.stop)()
             self._set_state("stopping", handle)
 
-    def _work(
-        self, handle: RunHandle, variants: Iterable[Variant], recipe: Mapping[str, Any] | None, resume: bool
-    ) -> None:
+    def _work(self, handle: RunHandle, job: Callable[[Runner], RunResult]) -> None:
         try:
             runner = self._build_runner(handle)
             with self._lock:
                 self._runner = runner
-            result = runner.run(handle.config, variants, recipe=recipe, cancel=handle.cancel_token, resume=resume)
+            result = job(runner)
         except Exception as exc:
             log.info("the run could not go on", exc_info=True)
             self._emit(RunFailed(run_id=handle.config.run_id, error=exc), handle)

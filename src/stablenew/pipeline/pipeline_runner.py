@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 from stablenew.backends.base import Backend, CancelToken, Capabilities
-from stablenew.config import PipelineConfig, check_config, config_to_dict
+from stablenew.config import PipelineConfig, StageName, check_config, config_to_dict
 from stablenew.learning.execution_context import software_versions
 from stablenew.learning.learning_reader import successful_record_ids
 from stablenew.log import run_log
@@ -73,13 +73,16 @@ class PipelineRunner:
         recipe: Mapping[str, Any] | None = None,
         cancel: CancelToken | None = None,
         resume: bool = False,
+        paused_stages: tuple[StageName, ...] = (),
     ) -> RunResult:
         """Execute `variants`; blocks until all are done or `cancel` is set. Pictures and records are on disk then.
 
         `variants` of a length (a list, a plan) are read more than once and never held all at once by the runner.
-        `recipe` goes into the manifest. With `resume` the run `config.run_id` goes on where it ended: what its journal
-        and records say is done is not done again. Raises InputError (before anything is made) when the backend cannot
-        do what is asked or the run is already there, BackendUnavailable when it cannot be reached, RunBusy.
+        `recipe` and `paused_stages` (wanted, but left for later) go into the manifest. With `resume` the run
+        `config.run_id` goes on where it ended: what its journal and records say is done is not done again.
+
+        Raises InputError (before anything is made) when the backend cannot do what is asked or the run is already
+        there, BackendUnavailable when it cannot be reached, RunBusy.
         """
         check_config(config)
         planned = cast("Collection[Variant]", variants if isinstance(variants, Sized) else tuple(variants))
@@ -89,7 +92,8 @@ class PipelineRunner:
         run_id = cast(str, config.run_id)
         with open_run(self._workspace, run_id) as folder, run_log(folder.log_path, run_id):
             if not resume:
-                folder.write_manifest(self._manifest(config, len(planned), recipe))
+                manifest = self._manifest(config, len(planned), recipe)
+                folder.write_manifest(replace(manifest, paused_stages=paused_stages))
             return self._execute(config, planned, folder, capabilities, cancel or CancelToken())
 
     def _execute(

@@ -32,6 +32,7 @@ class RunManifest:
     """What a run is, as far as it is known before the first image. `config` and `recipe` hold JSON types.
 
     `recipe` is what the plan of variants is rebuilt from, None when the variants were handed in ready-made.
+    `paused_stages` were wanted but left for later; `promoted_from` is the run whose pictures this one goes on with.
     """
 
     run_id: str
@@ -42,6 +43,8 @@ class RunManifest:
     config: Mapping[str, Any]
     recipe: Mapping[str, Any] | None = None
     software: Mapping[str, str] = field(default_factory=dict)
+    paused_stages: tuple[StageName, ...] = ()
+    promoted_from: str | None = None
     schema_version: int = MANIFEST_SCHEMA
 
 

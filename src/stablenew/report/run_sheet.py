@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stablenew.config import STAGES, StageName
 from stablenew.pipeline.run_folder import JournalLine, RunFolder, read_manifest, write_atomically
-from stablenew.prompts.randomizer import plan_from_recipe
+from stablenew.prompts.selection import variants_from_recipe
 from stablenew.report.contact_sheet import SheetEntry, contact_sheet
 from stablenew.variant import Variant
 from stablenew.workspace import Workspace
@@ -22,8 +22,8 @@ def write_run_sheet(workspace: Workspace, run_id: str) -> Path | None:
     """
     folder = RunFolder(workspace, run_id)
     manifest = read_manifest(workspace, run_id)
-    plan = plan_from_recipe(manifest.recipe) if manifest.recipe else None
-    entries = list(_unplanned(folder) if plan is None else _planned(folder, plan))
+    planned = variants_from_recipe(manifest.recipe) if manifest.recipe else None
+    entries = list(_unplanned(folder) if planned is None else _planned(folder, planned))
     if not any(entry.path for entry in entries):
         return None
     buffer = io.BytesIO()

@@ -1,0 +1,108 @@
+"""What a person asked for on the command line, and the config, plan and parts that come of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stablenew.app import AppOptions
+from stablenew.backends.registry import DEFAULT_BACKEND
+from stablenew.cli.options import parse_assignments
+from stablenew.config import STAGES, PipelineConfig, StageName, apply_settings
+from stablenew.pipeline.presets import OneClickAction, read_preset
+from stablenew.prompts.axes import parse_axis
+from stablenew.prompts.pack import read_pack
+from stablenew.prompts.randomizer import Plan, make_plan
+
+if TYPE_CHECKING:
+    from stablenew.learning.learning_record import Durability
+    from stablenew.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A run as asked for, nothing checked yet. The fields are the options of `stablenew run`."""
+
+    packs: tuple[Path, ...]
+    backend: str | None = None
+    model: str | None = None
+    url: str | None = None
+    preset: str | None = None
+    settings: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
+    seed: str | None = None
+    images_per_prompt: str | None = None
+    stages: str | None = None
+    pause_before: StageName | None = None
+    limit: int | None = None
+    run_id: str | None = None
+    tags: tuple[str, ...] = ()
+    no_learning: bool = False
+    durability: Durability = "background"
+    strict: bool = False
+    label: str | None = None
+
+
+def wish_of_action(action: OneClickAction, backend: str | None = None) -> Wish:
+    """The run that a one-click action stands for, on `backend` where one is named."""
+    return Wish(
+        packs=tuple(Path(pack) for pack in action.packs),
+        preset=action.preset,
+        settings=action.set,
+        vary=action.vary,
+        backend=backend or action.backend,
+        limit=action.limit,
+        label=action.label,
+    )
+
+
+def wished_plan(wish: Wish, workspace: Workspace) -> tuple[Plan, tuple[StageName, ...]]:
+    """The plan of the run, and the stages that are left for later. Raises InputError, click.UsageError."""
+    config, paused = split_stages(wished_config(wish, workspace), wish.pause_before)
+    lines = [line for path in wish.packs for line in read_pack(path).prompt_lines()]
+    return make_plan(config, lines, axes=[parse_axis(text) for text in wish.vary], limit=wish.limit), paused
+
+
+def wished_config(wish: Wish, workspace: Workspace) -> PipelineConfig:
+    """The preset's settings, then `--set`, then the options of their own. Raises InputError."""
+    changes: dict[str, object] = {}
+    if wish.preset is not None:
+        changes |= read_preset(workspace, wish.preset).settings
+    changes |= parse_assignments(wish.settings, "--set")
+    for name in ("model", "seed", "images_per_prompt", "stages"):
+        if (value := getattr(wish, name)) is not None:
+            changes[name] = value
+    base = PipelineConfig(
+        run_id=wish.run_id,
+        one_click_action=wish.label,
+        learning_enabled=not wish.no_learning,
+        learning_tags=list(wish.tags),
+    )
+    return apply_settings(base, changes)
+
+
+def split_stages(config: PipelineConfig, gate: StageName | None) -> tuple[PipelineConfig, tuple[StageName, ...]]:
+    """The config with the stages before the gate alone, and the stages behind it. Raises click.UsageError."""
+    if gate is None:
+        return config, ()
+    now = tuple(stage for stage in config.stages if STAGES.index(stage) < STAGES.index(gate))
+    if not now or now == config.stages:
+        raise click.UsageError(f"--pause-before {gate} leaves nothing to do or nothing for later: see --stages")
+    return dataclasses.replace(config, stages=now), config.stages[len(now) :]
+
+
+def wished_options(wish: Wish, workspace: Workspace) -> AppOptions:
+    """Which concrete parts the run is made with."""
+    return AppOptions(
+        workspace=workspace,
+        source="StableNewCLI",
+        backend=wish.backend or DEFAULT_BACKEND,
+        model=wish.model,
+        url=wish.url,
+        durability=wish.durability,
+        strict=wish.strict,
+    )

@@ -1,0 +1,104 @@
+"""Gates, presets and one-click actions from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stablenew.cli import cli
+from stablenew.learning.learning_feedback import RatingWriter, new_rating
+from stablenew.workspace import Workspace
+
+
+@pytest.fixture
+def run(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Runs a command in the workspace and returns what click says of it; the fake backend makes the pictures."""
+    (tmp_path / "pack.txt").write_text("a red house\n\na blue boat\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STABLENEW_WORKSPACE", str(workspace.root))
+
+    def invoke(*arguments: str):  # type: ignore[no-untyped-def]
+        return CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+    return invoke
+
+
+def records(workspace: Workspace, run_id: str) -> list[dict[str, dict[str, object]]]:
+    return [json.loads(line) for line in (workspace.records / f"{run_id}.jsonl").read_text().splitlines()]
+
+
+def paused(run) -> None:  # type: ignore[no-untyped-def]
+    done = run(
+        "run", "pack.txt", "--backend", "fake", "--run-id", "r", "--vary", "cfg_scale=3,5",
+        "--stages", "txt2img,upscale", "--pause-before", "upscale",
+    )  # fmt: skip
+    assert done.return_value == 0, done.output
+
+
+def test_a_gate_stops_before_the_expensive_stage_and_promotion_continues_the_chosen(  # type: ignore[no-untyped-def]
+    run, workspace: Workspace
+) -> None:
+    """Four cheap pictures; two chosen ones are upscaled with their own seeds and prompts, and nothing else is made."""
+    paused(run)
+    assert len(list((workspace.runs / "r/images").glob("*-upscale.png"))) == 0
+    done = run("runs", "promote", "r", "--variants", "2,3")
+    assert done.return_value == 0, done.output
+    first = {record["pipeline"]["variant_index"]: record for record in records(workspace, "r")}
+    second = {record["pipeline"]["variant_index"]: record for record in records(workspace, "r-promoted")}
+    assert set(second) == {1, 2}
+    for index, record in second.items():
+        assert record["prompt"]["seed"] == first[index]["prompt"]["seed"]
+        assert record["prompt"]["prompt"] == first[index]["prompt"]["prompt"]
+        assert [stage["stage"] for stage in record["pipeline"]["stages"]] == ["txt2img", "upscale"]  # type: ignore[union-attr,attr-defined]
+        assert record["outcome"]["images"][0] == first[index]["outcome"]["images"][0]  # type: ignore[index]
+    made = [path.name for path in (workspace.runs / "r-promoted/images").iterdir()]
+    assert len(made) == 2
+    assert all(name.endswith("-upscale.png") for name in made)
+
+
+def test_promotion_by_rating_takes_what_is_rated_so_well(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """Of a 5, a 4 and a 2, --min-rating 4 continues two."""
+    paused(run)
+    writer = RatingWriter(workspace.ratings)
+    for record, score in zip(records(workspace, "r"), (5, 2, 4), strict=False):
+        writer.append(new_rating(str(record["run"]["record_id"]), score=score))
+    writer.close()
+    assert run("runs", "promote", "r", "--min-rating", "4").return_value == 0
+    assert {record["pipeline"]["variant_index"] for record in records(workspace, "r-promoted")} == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--variants 3,7 or --min-rating 4"),
+        (["--variants", "99"], "numbers from 1 to 4"),
+        (["--variants", "x"], "takes numbers"),
+        (["--min-rating", "4"], "rated 4 or better"),
+        (["--variants", "1", "--stages", "txt2img"], "no stage left"),
+    ],
+)
+def test_a_promotion_that_cannot_be_is_refused(run, arguments: list[str], says: str) -> None:  # type: ignore[no-untyped-def]
+    """The message says what is wrong with the choice."""
+    paused(run)
+    assert says in str(run("runs", "promote", "r", *arguments).exception)
+
+
+def test_a_preset_is_applied_by_name_and_set_overrides_it(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """The preset's steps hold, its guidance is overridden."""
+    assert "saved" in run("preset", "save", "mine", "--set", "steps=33", "--set", "cfg_scale=9").output
+    run("run", "pack.txt", "--backend", "fake", "--preset", "mine", "--set", "cfg_scale=2", "--run-id", "r")
+    pipeline = records(workspace, "r")[0]["pipeline"]
+    assert (pipeline["steps"], pipeline["cfg_scale"]) == (33, 2.0)
+
+
+def test_a_one_click_actions_label_is_in_the_records(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """`go` runs the pack with its settings, and says in each record which button it was."""
+    run("go", "--save", "Heroic portrait", "--pack", "pack.txt", "--set", "steps=7", "--backend", "fake")
+    assert run("go", "heroic portrait").return_value == 0
+    found = [json.loads(line) for path in workspace.records.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert len(found) == 2
+    assert {record["prompt"]["one_click_action"] for record in found} == {"Heroic portrait"}
+    assert {record["pipeline"]["steps"] for record in found} == {7}
