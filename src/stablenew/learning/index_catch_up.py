@@ -1,0 +1,177 @@
+"""Brings an index up to date with the files: reads only what was appended, and notices what else happened to them.
+
+One transaction reads a few ten thousand lines: other processes get their turn, and a kill loses little.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from stablenew.learning.index_files import FileState, Found, files_on_disk, load_states, new_state, save_state
+from stablenew.learning.index_ratings import RatingRows
+from stablenew.learning.index_rows import RowWriter
+from stablenew.learning.learning_feedback import Rating, parse_rating
+from stablenew.learning.learning_reader import UnreadableLine, parse_line
+from stablenew.learning.learning_record import LearningRecord
+from stablenew.learning.line_scan import ScannedLine, scan_lines
+from stablenew.learning.record_wire import wire_decoder
+
+LINES_AT_ONCE = 30_000
+DAMAGE_KEPT = 1000
+"""So many damaged lines of one file are remembered one by one; the rest are only counted."""
+
+
+@dataclass(slots=True)
+class CaughtUp:
+    """What a catch-up did: lines read, and files forgotten because they are gone or are not what they were."""
+
+    lines: int = 0
+    forgotten: int = 0
+
+
+class CatchUp:
+    """One catch-up of the index behind `db`, which is in autocommit mode. Used by one thread."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        records: Path,
+        ratings: Path,
+        *,
+        has_words: bool,
+        progress: Callable[[int], None] | None = None,
+        lines_at_once: int = LINES_AT_ONCE,
+    ) -> None:
+        self._db, self._folders, self._progress = db, (records, ratings), progress
+        self._rows = RowWriter(db, has_words=has_words)
+        self._rating_rows = RatingRows(db, self._rows)
+        self._decode = wire_decoder().decode
+        self._done = CaughtUp()
+        self._lines_at_once = lines_at_once
+        self._budget = 0
+        self._version = -1
+
+    def run(self) -> CaughtUp:
+        """Read everything new. Raises sqlite3.Error; what is committed by then is right as far as it goes."""
+        while self._is_behind():
+            self._begin()
+            try:
+                self._some_files()
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            if self._progress is not None:
+                self._progress(self._done.lines)
+            if self._budget > 0:
+                break  # everything was read; files that grew meanwhile are the next catch-up's
+        return self._done
+
+    def _is_behind(self) -> bool:
+        found, states = files_on_disk(*self._folders), load_states(self._db)
+        if found.keys() != states.keys():
+            return True
+        return any(not states[which].same_as(file.seen) for which, file in found.items())
+
+    def _begin(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        self._rows.begin(forget_cached=version != self._version)
+        self._version, self._budget = version, self._lines_at_once
+
+    def _some_files(self) -> None:
+        """Within a transaction: forget what is gone and read on, until the budget of lines is used up."""
+        found, states = files_on_disk(*self._folders), load_states(self._db)
+        for which in states.keys() - found.keys():
+            self._forget(states[which])
+            self._db.execute("DELETE FROM file WHERE id = ?", (states[which].id,))
+        for which, file in found.items():
+            state = states.get(which)
+            if state is None:
+                state = new_state(self._db, *which)
+                self._rows.know_file(state.id, state.name)
+            elif state.same_as(file.seen):
+                continue
+            self._read_on(state, file)
+            if self._budget <= 0:
+                break
+        self._rows.settle()
+        self._rating_rows.settle()
+
+    def _forget(self, state: FileState) -> None:
+        self._forget_rows(state, 0)
+        self._db.execute("DELETE FROM damage WHERE file = ?", (state.id,))
+        self._done.forgotten += 1
+
+    def _forget_rows(self, state: FileState, offset: int) -> None:
+        (self._rows if state.kind == "record" else self._rating_rows).forget_file(state.id, offset)
+        state.open = 0
+
+    def _read_on(self, state: FileState, found: Found) -> None:
+        """Read what is new in one file, from its start when it is not what it was."""
+        try:
+            with found.path.open("rb") as file:
+                seen = os.fstat(file.fileno())
+                if (state.offset or state.open) and not state.still_starts_as_read(file, seen):
+                    self._forget(state)
+                    state.offset = state.lines = state.damaged = 0
+                elif state.open:
+                    self._forget_rows(state, state.offset)
+                self._read_lines(state, found.path, file)
+                state.note(file, seen)
+                if self._budget <= 0:
+                    state.settled = 0
+            self._db.execute("DELETE FROM damage WHERE file = ? AND line = 0", (state.id,))
+        except OSError as exc:
+            reason = f"the file cannot be read: {exc.strerror or exc}"
+            self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, reason))
+            state.settled = 0
+        save_state(self._db, state)
+
+    def _read_lines(self, state: FileState, path: Path, file: BinaryIO) -> None:
+        read_line = self._read_record if state.kind == "record" else self._read_rating
+        for line in scan_lines(file, state.offset):
+            problem = read_line(state, path, line)
+            if not line.ended:
+                # Under way, torn, or whole but for its newline: what comes next decides, so it is read again then.
+                state.open = int(problem is None)
+                break
+            if problem is not None:
+                self._note_damage(state, problem)
+            state.offset = line.offset + line.size + 1
+            state.lines += 1
+            self._done.lines += 1
+            self._budget -= 1
+            if self._budget <= 0:
+                break
+
+    def _read_record(self, state: FileState, path: Path, line: ScannedLine) -> UnreadableLine | None:
+        """Add what `line` holds; what is wrong with it, if anything."""
+        try:
+            self._rows.add(self._decode(line.data or b""), state.id, line.offset, line.size)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            # The reader says it in full; it also knows what an empty line is.
+            read = parse_line(path, state.lines + 1, line)
+            if isinstance(read, LearningRecord):
+                self._rows.add(read, state.id, line.offset, line.size)
+            return read if isinstance(read, UnreadableLine) else None
+        return None
+
+    def _read_rating(self, state: FileState, path: Path, line: ScannedLine) -> UnreadableLine | None:
+        read = parse_rating(path, state.lines + 1, line)
+        if isinstance(read, Rating):
+            self._rating_rows.add(read, state.id, line.offset)
+        return read if isinstance(read, UnreadableLine) else None
+
+    def _note_damage(self, state: FileState, problem: UnreadableLine) -> None:
+        if state.damaged < DAMAGE_KEPT:
+            self._db.execute("INSERT INTO damage VALUES (?, ?, ?)", (state.id, problem.line_number, problem.reason))
+        state.damaged += 1

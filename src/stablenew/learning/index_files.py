@@ -1,0 +1,120 @@
+"""What the index knows of each file, and whether the file is still that one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from stablenew.learning.learning_reader import walk_lines_files
+
+Kind = Literal["record", "rating"]
+
+_WINDOW = 4096
+_SETTLE_NS = 50_000_000
+_COLUMNS = "id, kind, name, inode, size, mtime, offset, lines, head, tail, settled, damaged, open"
+
+
+@dataclass(slots=True)
+class FileState:
+    """A file as it was when it was last read: `offset` bytes of it, of which `lines` lines ended, are in the index.
+
+    `head` and `tail` are checksums of the first and last bytes that were read. `settled` 0: it was read so soon after
+    its last change that another change would not show in its time. `open` 1: behind `offset` stands a whole line
+    without its newline, which is in the index but may still become something else.
+    """
+
+    id: int
+    kind: Kind
+    name: bytes
+    inode: int = -1
+    size: int = -1
+    mtime: int = -1
+    offset: int = 0
+    lines: int = 0
+    head: int = 0
+    tail: int = 0
+    settled: int = 0
+    damaged: int = 0
+    open: int = 0
+
+    def same_as(self, seen: os.stat_result) -> bool:
+        """Whether the file looks as it did when it was last read."""
+        return bool(self.settled) and (self.inode, self.size, self.mtime) == _looks(seen)
+
+    def still_starts_as_read(self, file: BinaryIO, seen: os.stat_result) -> bool:
+        """Whether what was read still stands in the file, as far as its ends show; False means: read it anew."""
+        if self.inode not in (-1, _looks(seen)[0]) or seen.st_size < self.offset:
+            return False
+        if seen.st_size == self.size and seen.st_mtime_ns != self.mtime:
+            return False  # nothing was appended, yet it was written to
+        return (self.head, self.tail) == _checksums(file, self.offset)
+
+    def note(self, file: BinaryIO, seen: os.stat_result) -> None:
+        """Remember what the file looks like now, `offset` bytes of it read; `seen` is from before the reading."""
+        self.inode, self.size, self.mtime = _looks(seen)
+        self.settled = int(time.time_ns() - seen.st_mtime_ns > _SETTLE_NS and self.offset <= seen.st_size)
+        self.head, self.tail = _checksums(file, self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file on disk now."""
+
+    kind: Kind
+    name: bytes
+    path: Path
+    seen: os.stat_result
+
+
+def files_on_disk(records: Path, ratings: Path) -> dict[tuple[Kind, bytes], Found]:
+    """Every file of records and then of ratings, by kind and name; one that vanishes meanwhile is left out."""
+    found: dict[tuple[Kind, bytes], Found] = {}
+    folders: tuple[tuple[Kind, Path], ...] = (("record", records), ("rating", ratings))
+    for kind, folder in folders:
+        for name, entry in walk_lines_files(folder):
+            try:
+                # DirEntry.stat knows no inode on Windows.
+                seen = entry.stat() if os.name == "posix" else Path(entry.path).stat()
+            except FileNotFoundError:
+                continue
+            found[kind, name] = Found(kind, name, Path(entry.path), seen)
+    return found
+
+
+def load_states(db: sqlite3.Connection) -> dict[tuple[Kind, bytes], FileState]:
+    """What the index knows of every file."""
+    states = (FileState(*row) for row in db.execute(f"SELECT {_COLUMNS} FROM file"))
+    return {(state.kind, state.name): state for state in states}
+
+
+def save_state(db: sqlite3.Connection, state: FileState) -> None:
+    """Store `state`."""
+    values = [getattr(state, name.strip()) for name in _COLUMNS.split(",")]
+    db.execute(f"INSERT OR REPLACE INTO file ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
+
+
+def new_state(db: sqlite3.Connection, kind: Kind, name: bytes) -> FileState:
+    """The state of a file the index has never read."""
+    (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM file").fetchone()
+    state = FileState(highest + 1, kind, name)
+    save_state(db, state)
+    return state
+
+
+def _looks(seen: os.stat_result) -> tuple[int, int, int]:
+    # SQLite holds 63 bits; some file systems number their files with 64.
+    return seen.st_ino & (2**63 - 1), seen.st_size, seen.st_mtime_ns
+
+
+def _checksums(file: BinaryIO, offset: int) -> tuple[int, int]:
+    """Of the first and of the last bytes before `offset`."""
+    size = min(offset, _WINDOW)
+    file.seek(0)
+    head = zlib.crc32(file.read(size))
+    file.seek(offset - size)
+    return head, zlib.crc32(file.read(size))

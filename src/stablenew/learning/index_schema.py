@@ -1,0 +1,134 @@
+"""What the index holds: tables, and which fields of a record can be asked for without reading its line.
+
+Repeated values stand once: `setting` has each combination of settings, with its running totals; `origin` each
+combination of run, pack and the like; `prompt` each prompt. A row of `record` is narrow and points at a line.
+Totals are whole numbers (milliseconds, thousandths of a star), so that what is added can be taken away exactly.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+FORMAT = 1
+"""Goes up with every change of this file that changes what is stored; an index of another format is rebuilt."""
+
+APPLICATION_ID = 0x53744E78
+
+SETTING_FIELDS = {
+    "model": "TEXT",
+    "model_hash": "TEXT",
+    "vae": "TEXT",
+    "sampler": "TEXT",
+    "scheduler": "TEXT",
+    "cfg_scale": "REAL",
+    "steps": "INTEGER",
+    "width": "INTEGER",
+    "height": "INTEGER",
+    "backend": "TEXT",
+}
+ORIGIN_FIELDS = {
+    "run_id": "TEXT",
+    "source": "TEXT",
+    "host_id": "TEXT",
+    "user_id": "TEXT",
+    "experiment_id": "TEXT",
+    "pack_id": "TEXT",
+    "pack_name": "TEXT",
+    "one_click_action": "TEXT",
+}
+TOTALS = ("n", "ok", "failed", "timed", "ms", "rated", "score", "score2")
+"""Totals of a setting: records, by status, the timed ones and their sum, the scored ones, their sum and of squares."""
+
+STATUS_NUMBERS = {"ok": 0, "failed": 1, "cancelled": 2}
+STATUS_WORDS = ("ok", "failed", "cancelled")
+
+_ROW = """
+    id INTEGER PRIMARY KEY, key INTEGER NOT NULL{unique}, setting INTEGER NOT NULL, origin INTEGER NOT NULL,
+    prompt INTEGER NOT NULL, file INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
+    time INTEGER NOT NULL, status INTEGER NOT NULL, ms INTEGER, score INTEGER, written TEXT
+"""
+ROW_COLUMNS = (
+    "key", "setting", "origin", "prompt", "file", "offset", "length", "time", "status", "ms", "score", "written",
+)  # fmt: skip
+
+
+def _columns(fields: dict[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in fields.items())
+
+
+def _dimension(table: str, fields: dict[str, str], extra: str = "") -> list[str]:
+    return [f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, {_columns(fields)}{extra})"]
+
+
+_TOTALS = "".join(f", {name} INTEGER NOT NULL DEFAULT 0" for name in TOTALS)
+
+TABLES = [
+    # One file of lines: how far it was read, and what it looked like then.
+    """CREATE TABLE file (
+        id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name BLOB NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL,
+        mtime INTEGER NOT NULL, offset INTEGER NOT NULL, lines INTEGER NOT NULL, head INTEGER NOT NULL,
+        tail INTEGER NOT NULL, settled INTEGER NOT NULL, damaged INTEGER NOT NULL, open INTEGER NOT NULL,
+        UNIQUE (kind, name))""",
+    *_dimension("setting", SETTING_FIELDS, _TOTALS),
+    *_dimension("origin", ORIGIN_FIELDS),
+    "CREATE TABLE prompt (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE)",
+    f"CREATE TABLE record ({_ROW.format(unique=' UNIQUE')})",
+    # Lines that another line with the same record id supersedes.
+    f"CREATE TABLE spare ({_ROW.format(unique='')})",
+    "CREATE INDEX spare_key ON spare (key)",
+    "CREATE INDEX record_time ON record (time, key)",
+    "CREATE INDEX record_rated ON record (score, time, key, setting, origin) WHERE score IS NOT NULL",
+    """CREATE TABLE rating (
+        id INTEGER PRIMARY KEY, key INTEGER NOT NULL, file INTEGER NOT NULL, offset INTEGER NOT NULL,
+        body TEXT NOT NULL)""",
+    "CREATE INDEX rating_key ON rating (key)",
+    # What holds now about a record that somebody said something about.
+    """CREATE TABLE feedback (
+        key INTEGER PRIMARY KEY, score REAL, rejected INTEGER NOT NULL, favourite INTEGER NOT NULL,
+        tags TEXT NOT NULL, notes TEXT NOT NULL, people INTEGER NOT NULL)""",
+    "CREATE TABLE damage (file INTEGER NOT NULL, line INTEGER NOT NULL, reason TEXT NOT NULL)",
+]
+WORDS_TABLE = "CREATE VIRTUAL TABLE words USING fts5 (prompt, negative_prompt, content='', detail=full)"
+
+
+def create_tables(db: sqlite3.Connection, *, with_words: bool) -> None:
+    """Make an empty index, in place of whatever tables `db` has. Within the caller's transaction."""
+    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'").fetchall():
+        db.execute(f'DROP TABLE "{name}"')
+    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        if not name.startswith("sqlite_"):
+            db.execute(f'DROP TABLE IF EXISTS "{name}"')
+    for statement in [*TABLES, *([WORDS_TABLE] if with_words else [])]:
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {format_number(with_words=with_words)}")
+
+
+def is_current(db: sqlite3.Connection, *, with_words: bool) -> bool:
+    """Whether `db` is an index of this format, with or without searchable prompts."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return (application, version) == (APPLICATION_ID, format_number(with_words=with_words))
+
+
+def format_number(*, with_words: bool) -> int:
+    """What stands in the file for the format."""
+    return 2 * FORMAT + with_words
+
+
+def setting_of(record: Any) -> tuple[Any, ...]:
+    """The values of SETTING_FIELDS of a decoded record."""
+    p = record.pipeline
+    return (
+        p.model, p.model_hash, p.vae, p.sampler, p.scheduler, p.cfg_scale, p.steps, p.width, p.height, p.backend,
+    )  # fmt: skip
+
+
+def origin_of(record: Any) -> tuple[Any, ...]:
+    """The values of ORIGIN_FIELDS of a decoded record."""
+    run, prompt = record.run, record.prompt
+    return (
+        run.run_id, run.source, run.host_id, run.user_id, run.experiment_id,
+        prompt.pack_id, prompt.pack_name, prompt.one_click_action,
+    )  # fmt: skip

@@ -1,0 +1,51 @@
+"""The lines of a file that is only ever appended to, with where each one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from stablenew.learning.append_file import LINE_BYTES_MAX
+
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedLine:
+    """One line without its newline. `ended`: it has one. `data` None: longer than any line of ours, and not kept."""
+
+    offset: int
+    data: bytes | None
+    size: int
+    ended: bool
+
+
+def scan_lines(file: BinaryIO, offset: int = 0) -> Iterator[ScannedLine]:
+    """Every line of `file` from `offset` on, in order; holds no more than a block and one line in memory."""
+    file.seek(offset)
+    rest = b""
+    while block := file.read(BLOCK_BYTES):
+        *lines, rest = (rest + block).split(b"\n") if rest else block.split(b"\n")
+        for line in lines:
+            size = len(line)
+            yield ScannedLine(offset, line, size, True)
+            offset += size + 1
+        if len(rest) > LINE_BYTES_MAX:
+            size, ended = _skip_line(file, len(rest))
+            yield ScannedLine(offset, None, size, ended)
+            offset += size + ended
+            file.seek(offset)
+            rest = b""
+    if rest:
+        yield ScannedLine(offset, rest, len(rest), False)
+
+
+def _skip_line(file: BinaryIO, size: int) -> tuple[int, bool]:
+    """The size of a line of which `size` bytes are read already, and whether a newline ends it."""
+    while block := file.read(BLOCK_BYTES):
+        found = block.find(b"\n")
+        if found >= 0:
+            return size + found, True
+        size += len(block)
+    return size, False
