@@ -200,7 +200,7 @@ def test_a_server_that_restarts_is_waited_for(stub: StubWebUI) -> None:
     backend = desk(stub, reconnect_s=20.0)
 
     def restart() -> None:
-        while stub._http is not None:
+        while stub.listening:
             time.sleep(0.01)
         time.sleep(0.2)
         stub.start()

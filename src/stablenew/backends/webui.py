@@ -11,8 +11,6 @@ import time
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-import structlog
-
 from stablenew.backends.base import (
     CancelToken,
     Capabilities,
@@ -37,6 +35,7 @@ from stablenew.backends.webui_settings import WebUISettings, read_settings
 from stablenew.backends.webui_verify import Made, verified
 from stablenew.config import STAGES
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError, UnknownChoice
+from stablenew.log import get_logger
 from stablenew.variant import Deviation
 
 DEFAULT_URL = "http://127.0.0.1:7860"
@@ -44,7 +43,7 @@ _LEAKY = ("A1111", "Forge", "reForge")
 """Flavours that do not restore an overridden option their config.json does not hold."""
 _STALE_S = 5.0
 
-log = structlog.get_logger(__name__)
+log = get_logger("stablenew.backends")
 
 
 class WebUIBackend:
@@ -267,6 +266,8 @@ class WebUIBackend:
 def open_backend(options: BackendOptions) -> WebUIBackend:
     """The server at `options.url`, or at the usual local address. Raises InvalidSetting or InputError."""
     settings = read_settings(options.name, options.settings)
+    if options.pooled and "reconnect_s" not in options.settings:
+        settings = dataclasses.replace(settings, reconnect_s=0.0)
     url, in_url = split_url(options.url or DEFAULT_URL)
     credential = find_credential(options.name, in_url=in_url, workspace=options.workspace)
     limits = TimeLimits(

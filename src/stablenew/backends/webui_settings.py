@@ -34,7 +34,7 @@ class WebUISettings:
     idle_wait_s: Seconds = 120.0
     poll_s: Annotated[float, Meta(gt=0, le=60)] | None = None
     batch_size: Annotated[int, Meta(ge=1, le=64)] = 1
-    window: Annotated[int, Meta(ge=1, le=256)] = 16
+    window: Annotated[int, Meta(ge=1, le=256)] = 32
     previews: bool = True
 
 

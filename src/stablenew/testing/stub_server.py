@@ -72,16 +72,20 @@ class StubServer:
         self.faults: list[Fault] = []
         self._port = port
         self._http: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._killing = threading.Lock()
 
     def start(self) -> StubServer:
         """Listen, again on the same port after `kill`."""
         self._http = _Server(("127.0.0.1", self._port), _Handler)
         self._http.stub = self
         self._port = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         return self
+
+    @property
+    def listening(self) -> bool:
+        """True between `start` and the end of `kill`."""
+        return self._http is not None
 
     @property
     def url(self) -> str:
@@ -90,15 +94,16 @@ class StubServer:
 
     def kill(self) -> None:
         """Stop listening and tear every connection, as a killed process does."""
-        if self._http is None:
-            return
-        http, self._http = self._http, None
-        http.tear_connections()
-        http.shutdown()
-        http.server_close()
-        http.tear_connections()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(5)
+        with self._killing:
+            http = self._http
+            if http is None:
+                return
+            http.tear_connections()
+            http.shutdown()
+            http.server_close()
+            http.tear_connections()
+            # Last: whoever waits for this may listen on the port again.
+            self._http = None
 
     stop = kill
 
