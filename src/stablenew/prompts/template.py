@@ -36,7 +36,7 @@ _WILDCARD = re.compile(r"__([~!@])?((?!_)[\w*?/.\\ -]*?[\w*?.-]??)\s*(?:\(([^()]
 _HEAD = re.compile(r"\s*([~!@])?(?:\s*(?:(\d{1,6})(?:(-)(\d{1,6})?)?|-(\d{1,6}))\$\$(?:([^${}]*)\$\$)?)?")
 _WEIGHT = re.compile(r"\s*(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})::")
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_-][\w-]*)\s*(?:(\?)?=\s*(!)?\s*|(:)\s*|(\}))", re.ASCII)
-_ESCAPABLE = re.compile(r"(\\*)(\[\[|\[\\\[|__|[{}|]|\$\$|[$%])")
+_ESCAPABLE = re.compile(r"(\\*)(\[\[|(?<=\\)\[\\\[|__|[{}|]|\$\$|[$%])")
 _STARTS_SPECIAL = re.compile(r"\[\\?\[|__|[{}|]|[$%]\{|\$\$")
 _TAG = re.compile(r"<(?:lora|lyco|hypernet|embedding|ti):[^<>\n]*", re.IGNORECASE)
 
@@ -428,7 +428,7 @@ def escape_text(text: str, following: str = "") -> str:
     def escaped(found: re.Match[str]) -> str:
         slashes, token = "\\" * (2 * len(found[1])), found[2]
         if token == "[\\[":
-            return slashes + token if found[1] else found[0]
+            return slashes + token
         if token == "[[":
             return slashes + "\\[\\["
         if token in ("$", "%"):

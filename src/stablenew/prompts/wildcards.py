@@ -61,6 +61,10 @@ class Wildcards:
             self._found[key] = values
         return self._found[key]
 
+    def asked(self) -> dict[str, WildcardValues]:
+        """What was asked for so far, by the pattern's key: all that a recipe needs to keep."""
+        return {**self.given, **self._found}
+
     def names(self) -> list[str]:
         """Every name there is, sorted."""
         return sorted({*self._index(), *self.given})
