@@ -24,7 +24,6 @@ from stablenew.learning.learning_record import ExecutionContext, LearningRecord,
 from stablenew.variant import EffectiveSettings, PromptLine, SavedImage, StageResult, Variant, VariantResult
 
 PROMPT = "a portrait of a red fox on a mossy stone, morning light, shallow depth of field, highly detailed, " * 2
-WRITERS = 4
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
 
@@ -103,8 +102,8 @@ def undurable(folder: Path) -> dict[str, float]:
             "build and write_record": lambda: whole.write_record(build(result)),
             "encode": record.to_line,
         },
-        count=40,
-        rounds=401,
+        count=10,
+        rounds=1001,
     )
     os.close(bare)
     appending.close()
@@ -124,20 +123,20 @@ def durable(folder: Path) -> dict[str, float]:
             "bare": lambda: (os.write(bare, line + b"\n"), sync(bare)),
             "append": lambda: file.append(line),
         },
-        count=20,
-        rounds=25,
+        count=1,
+        rounds=400,
     )
     os.close(bare)
     file.close()
     return found
 
 
-def four_writers(folder: Path, lines_each: int = 60) -> dict[str, float]:
-    """Four threads whose lines are on the disk on return: sharing syncs, against fsync under the lock."""
+def several_writers(folder: Path, writers: int, lines_each: int = 15) -> dict[str, float]:
+    """Threads whose lines are on the disk on return: sharing syncs, against fsync under the lock."""
     line = build(a_result()).to_line()
-    bare = os.open(folder / "bare", FLAGS)
+    bare = os.open(folder / f"bare{writers}", FLAGS)
     lock = threading.Lock()
-    file = AppendFile(folder / "append", durability="record")
+    file = AppendFile(folder / f"append{writers}", durability="record")
 
     def under_the_lock() -> None:
         with lock:
@@ -145,7 +144,7 @@ def four_writers(folder: Path, lines_each: int = 60) -> dict[str, float]:
             os.fsync(bare)
 
     def together(action: Callable[[], None]) -> None:
-        threads = [threading.Thread(target=lambda: seconds_each(action, lines_each)) for _ in range(WRITERS)]
+        threads = [threading.Thread(target=lambda: seconds_each(action, lines_each)) for _ in range(writers)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -157,11 +156,15 @@ def four_writers(folder: Path, lines_each: int = 60) -> dict[str, float]:
             "append": lambda: together(lambda: file.append(line)),
         },
         count=1,
-        rounds=9,
+        rounds=21,
     )
     os.close(bare)
     file.close()
-    return {name: each / (WRITERS * lines_each) for name, each in found.items()}
+    return {name: each / (writers * lines_each) for name, each in found.items()}
+
+
+def _shared(figures: dict[str, float]) -> float:
+    return figures["fsync under the lock"] / figures["append"]
 
 
 def main() -> None:
@@ -170,17 +173,23 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="measure on the disk of this folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        parts: dict[str, dict[str, float]] = {}
-        for part in (undurable, durable, four_writers):
-            (Path(name) / part.__name__).mkdir()
-            parts[part.__name__] = part(Path(name) / part.__name__)
-    fast, slow, many = parts["undurable"], parts["durable"], parts["four_writers"]
+        folder = Path(name)
+        for part in ("undurable", "durable", "several"):
+            (folder / part).mkdir()
+        parts = {
+            "undurable": undurable(folder / "undurable"),
+            "durable": durable(folder / "durable"),
+            "4 writers": several_writers(folder / "several", 4),
+            "16 writers": several_writers(folder / "several", 16),
+        }
+    fast, slow = parts["undurable"], parts["durable"]
     ratios = {
         "append / bare write": fast["append"] / fast["bare"],
         "write_record / bare write": fast["write_record"] / fast["bare"],
         "build and write_record / bare write": fast["build and write_record"] / fast["bare"],
         "durable append / bare write and fdatasync": slow["append"] / slow["bare"],
-        "fsync under the lock / four durable writers": many["fsync under the lock"] / many["append"],
+        "fsync under the lock / 4 durable writers": _shared(parts["4 writers"]),
+        "fsync under the lock / 16 durable writers": _shared(parts["16 writers"]),
     }
     machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count()}
     for part_name, figures in parts.items():
