@@ -22,15 +22,15 @@ POSITIONS = 40
 LAYERS = 3
 
 
-def build(folder: Path, *, scheduler: dict[str, Any] | None = None, seed: int = 0) -> Path:
+def build(folder: Path, *, unet: dict[str, Any] | None = None, seed: int = 0) -> Path:
     """A folder of the layout of the embedded model: 64x64 pixels, AutoencoderTiny of factor 4, v-prediction."""
     torch.manual_seed(seed)
     made = StableDiffusionPipeline(
         vae=_tiny_vae(),
         text_encoder=CLIPTextModel(_text_config()).eval(),
         tokenizer=_tokenizer(),
-        unet=_unet(addition_embed_type="text", addition_embed_type_num_heads=4),
-        scheduler=_scheduler(**(scheduler or {})),
+        unet=_unet(addition_embed_type="text", addition_embed_type_num_heads=4, **(unet or {})),
+        scheduler=_scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

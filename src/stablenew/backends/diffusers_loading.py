@@ -30,13 +30,17 @@ from stablenew.log import get_logger
 
 _log = get_logger(__name__)
 
-_HUB_ERRORS = tuple(
-    thing
-    for thing in vars(huggingface_hub.errors).values()
-    if inspect.isclass(thing) and issubclass(thing, Exception) and thing is not Exception
-)
+
+def _exceptions_of(module: object) -> tuple[type[Exception], ...]:
+    """Every exception class a module names, warnings left out."""
+    classes = (thing for thing in vars(module).values() if inspect.isclass(thing) and issubclass(thing, Exception))
+    return tuple(thing for thing in classes if thing is not Exception and not issubclass(thing, Warning))
+
+
 LIBRARY_ERRORS: tuple[type[Exception], ...] = (
-    *_HUB_ERRORS,
+    *_exceptions_of(huggingface_hub.errors),
+    *_exceptions_of(torch),
+    *_exceptions_of(torch.cuda),
     SafetensorError,
     torch.jit.Error,
     pickle.UnpicklingError,

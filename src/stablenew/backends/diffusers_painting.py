@@ -20,7 +20,7 @@ from stablenew.backends.diffusers_schedulers import generator, make_scheduler, s
 from stablenew.errors import InvalidSetting
 
 _KEPT_TEXTS = 256
-_CPU_PIXELS = 8 * 64 * 64
+_CPU_PIXELS = 16 * 64 * 64
 _GPU_BYTES_PER_PIXEL = 8_000
 _MOST = 32
 
@@ -131,21 +131,30 @@ class Painter:
 
     def _encode(self, text: str, clip_skip: int, *, zeros: bool) -> tuple[torch.Tensor, torch.Tensor]:
         """Text embeddings [1, tokens, width], and for XL the pooled one [1, width]."""
+        if not self.model.xl and clip_skip > 1:
+            return self._earlier_layer(text, clip_skip), torch.empty(0)
         encoded = self.model.txt2img.encode_prompt(
             prompt=text,
             device=self.model.device,
             num_images_per_prompt=1,
             do_classifier_free_guidance=False,
-            clip_skip=self._skipped(clip_skip),
+            clip_skip=clip_skip - 2 if clip_skip > 2 else None,  # for XL, which starts at the last layer but one
         )
         words: torch.Tensor = encoded[0]
         pooled: torch.Tensor = encoded[2] if self.model.xl else torch.empty(0)
         return (words * 0, pooled * 0) if zeros else (words, pooled)
 
-    def _skipped(self, clip_skip: int) -> int | None:
-        """Clip skip as diffusers counts it: it starts at 0, and for XL at the last layer but one."""
-        skipped = clip_skip - (2 if self.model.xl else 1)
-        return skipped if skipped > 0 else None
+    def _earlier_layer(self, text: str, clip_skip: int) -> torch.Tensor:
+        """Text embeddings from `clip_skip` layers before the end, 1 being the last, through the last norm.
+
+        Diffusers 0.42 looks for them in `text_encoder.text_model`, which transformers 5 no longer has.
+        """
+        tokenizer, encoder = self.model.txt2img.tokenizer, self.model.txt2img.text_encoder
+        length = tokenizer.model_max_length
+        tokens = tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        layers = encoder(tokens.input_ids.to(self.model.device), output_hidden_states=True).hidden_states
+        words: torch.Tensor = getattr(encoder, "text_model", encoder).final_layer_norm(layers[-clip_skip])
+        return words
 
     def _read_of(self, text: str) -> str:
         """What of `text` the model reads: all, or as much as there is room for."""
