@@ -45,6 +45,7 @@ def read_own_workflows(
     for stage, named in settings.items():
         path = Path(named.file).expanduser()
         workflow = read_workflow(path if path.is_absolute() or workspace is None else workspace / path)
+        validate_workflow(workflow, classes, values=False)
         mapping = map_workflow(workflow, named.mapping, classes, needs_image=stage != "txt2img")
         content = msgspec.json.encode(graph_to_json(workflow.graph), order="sorted")
         found[stage] = OwnWorkflow(workflow=workflow, mapping=mapping, sha256=hashlib.sha256(content).hexdigest())

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from stablenew.errors import InvalidSetting, UnknownChoice
 
@@ -85,7 +85,7 @@ def _strength(text: str) -> float | None:
     return value if math.isfinite(value) and abs(value) <= 100 else None
 
 
-@cache
+@lru_cache(maxsize=8)
 def _names_pattern(names: tuple[str, ...]) -> re.Pattern[str] | None:
     longest_first = sorted((re.escape(name) for name in names if name), key=len, reverse=True)
     if not longest_first:

@@ -105,15 +105,18 @@ def parse_workflow(data: bytes, *, where: str) -> Workflow:
     return Workflow(where=where, graph={node_id: _node(node) for node_id, node in nodes.items()})
 
 
-def validate_workflow(workflow: Workflow, classes: NodeClasses) -> None:
-    """Return when the server could run the workflow as it stands; raises InvalidSetting naming node and input."""
+def validate_workflow(workflow: Workflow, classes: NodeClasses, *, values: bool = True) -> None:
+    """Return when the server could run the workflow as it stands; raises InvalidSetting naming node and input.
+
+    Without `values`, only the nodes and how they hang together are looked at.
+    """
     for node_id, node in workflow.graph.items():
         node_class = classes.get(node.class_type)
         if node_class is None:
             nearest = nearest_name(node.class_type, classes)
             hint = f"a node class this server has{f', such as {nearest}' if nearest else ''}: is a custom node missing?"
             raise InvalidSetting(f"{workflow.where}: node {node_id} class_type", node.class_type, hint)
-        _validate_node(workflow, node_id, node_class, classes)
+        _validate_node(workflow, node_id, node_class, classes, values)
 
 
 def check_value(where: str, value: object, spec: InputSpec) -> None:
@@ -133,7 +136,7 @@ def _node(raw: _RawNode) -> Node:
     return Node(class_type=raw.class_type, inputs=raw.inputs, title=title if isinstance(title, str) else "")
 
 
-def _validate_node(workflow: Workflow, node_id: str, node_class: NodeClass, classes: NodeClasses) -> None:
+def _validate_node(workflow: Workflow, node_id: str, node_class: NodeClass, classes: NodeClasses, values: bool) -> None:
     node = workflow.graph[node_id]
     for name, spec in node_class.inputs.items():
         where = f"{workflow.where}: {workflow.node_name(node_id)} input {name}"
@@ -144,7 +147,7 @@ def _validate_node(workflow: Workflow, node_id: str, node_class: NodeClass, clas
         value = node.inputs[name]
         if is_link(value):
             _check_link(where, workflow, value, spec, classes)
-        elif spec.is_literal:
+        elif values and spec.is_literal:
             check_value(where, value, spec)
 
 

@@ -17,16 +17,18 @@ from typing import Any, TypeAlias
 import msgspec
 from PIL import Image, UnidentifiedImageError
 
-from stablenew.backends.base import Backend, GeneratedImage, Img2ImgRequest, StageRequest, Txt2ImgRequest, Watch
+from stablenew.backends.base import Backend, GeneratedImage, Img2ImgRequest, Txt2ImgRequest, Watch
 from stablenew.backends.comfy_names import our_sampler, our_scheduler
 from stablenew.backends.comfy_objects import COMBO, InputSpec, NodeClasses, decode_object_info
 from stablenew.backends.comfy_workflow import is_link
 from stablenew.backends.picture import read_pixels
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings
+from stablenew.errors import StableNewError
 from stablenew.testing.fake_backend import paint as paint_softly
 
 RawGraph: TypeAlias = "dict[str, Any]"
-Paint: TypeAlias = Callable[[StageRequest, "tuple[int, int]"], Image.Image]
+Sampled: TypeAlias = "Txt2ImgRequest | Img2ImgRequest"
+Paint: TypeAlias = Callable[[Sampled, "tuple[int, int]"], Image.Image]
 MODEL_SCALE = 2
 
 
@@ -195,14 +197,22 @@ class Evaluation:
         latent = given["latent_image"]
         request = _request(given, latent)
         size = latent.size if isinstance(latent, Image.Image) else latent
-        return self.paint(request, size)
+        try:
+            return self.paint(request, size)
+        except StableNewError as exc:
+            raise NodeFailed(node_id, "KSampler", type(exc).__name__, str(exc)) from exc
 
 
 def paint_with(backend: Backend) -> Paint:
     """A painter that has `backend` make the pictures, with its own model."""
 
-    def painted(request: StageRequest, _: tuple[int, int]) -> Image.Image:
-        for _index, outcome in backend.generate([dataclasses.replace(request, model=None, vae=None)], Watch()):
+    def painted(request: Sampled, _: tuple[int, int]) -> Image.Image:
+        # ComfyUI's normal is the model's own schedule, which every backend knows as Automatic.
+        named = request.settings.scheduler or "Automatic"
+        plain = "Automatic" if named == "Normal" else named
+        settings: Any = dataclasses.replace(request.settings, scheduler=plain)
+        asked = dataclasses.replace(request, model=None, vae=None, settings=settings)
+        for _index, outcome in backend.generate([asked], Watch()):
             if isinstance(outcome, GeneratedImage):
                 return read_pixels(outcome.picture, backend.name)
             raise outcome
@@ -211,7 +221,7 @@ def paint_with(backend: Backend) -> Paint:
     return painted
 
 
-def _request(given: dict[str, Any], latent: Any) -> StageRequest:
+def _request(given: dict[str, Any], latent: Any) -> Sampled:
     steps = given["steps"]
     sampler, scheduler = our_sampler(given["sampler_name"]), our_scheduler(given["scheduler"])
     seed = given.get("seed", given.get("noise_seed", 0))
