@@ -20,6 +20,8 @@ COMMANDS = {
     "preset": "stablenew.cli.presets:preset",
     "runs": "stablenew.cli.runs:runs",
     "records": "stablenew.cli.records:records",
+    "rate": "stablenew.cli.rate:rate",
+    "ratings": "stablenew.cli.rate:ratings",
     "backends": "stablenew.cli.backends:backends",
 }
 """Command name -> module:function, in the order of the help page."""

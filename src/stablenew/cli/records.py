@@ -2,67 +2,204 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from stablenew.cli.options import json_option, workspace_option
+from stablenew.cli.options import workspace_option
 
 if TYPE_CHECKING:
+    from stablenew.learning.record_filter import Condition
+    from stablenew.learning.record_index import RecordIndex
     from stablenew.workspace import Workspace
+
+F = TypeVar("F", bound=Callable[..., Any])
+BY_DEFAULT = "model,sampler,scheduler,cfg_scale,steps"
+
+
+def _parse_where(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> tuple[Condition, ...]:
+    from stablenew.learning.record_filter import parse_condition
+
+    return tuple(parse_condition(each) for each in value)
+
+
+def form_option(command: F) -> F:
+    """`--json` and `--csv`, handed on as `form`: "table", "json" or "csv"."""
+    command = click.option("--csv", "form", flag_value="csv", help="Print CSV.")(command)
+    return click.option(
+        "--json", "form", flag_value="json", default="table", help="Print JSON lines instead of a table."
+    )(command)
+
+
+def where_option(command: F) -> F:
+    """`--where CONDITION`, handed on as `where`: a tuple of Condition."""
+    return click.option(
+        "-w",
+        "--where",
+        multiple=True,
+        metavar="CONDITION",
+        callback=_parse_where,
+        help='Only these, such as steps>=20, "sampler=Euler a", model~dream, tag=hands, vae=none. May be repeated.',
+    )(command)
+
+
+def columns_option(command: F) -> F:
+    """`--columns`, handed on as `columns`: a tuple of names."""
+    return click.option(
+        "--columns",
+        metavar="A,B,...",
+        default="",
+        callback=lambda _, __, value: tuple(each.strip() for each in value.split(",") if each.strip()),
+        help="Show these fields.",
+    )(command)
+
+
+def run_option(command: F) -> F:
+    """`--run RUN_ID`, handed on as `run_id`."""
+    return click.option("--run", "run_id", metavar="RUN_ID", help="Only of this run.")(command)
 
 
 @click.group()
 def records() -> None:
-    """Show the learning records."""
+    """Show, search and look after the learning records."""
 
 
 @records.command("list")
-@click.option("--run", "run_id", metavar="RUN_ID", help="Only of this run.")
+@run_option
+@where_option
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most N.")
+@click.option("--all", "everything", is_flag=True, help="All of them, whatever --limit says.")
+@click.option("--sort", type=click.Choice(["time", "rating", "seconds"]), default="time", help="Order [default: time].")
+@click.option("--reverse", is_flag=True, help="Oldest, worst or fastest first.")
+@columns_option
+@form_option
 @workspace_option
-@json_option
-def list_records(run_id: str | None, limit: int, workspace: Workspace, as_json: bool) -> None:
+def list_records(
+    run_id: str | None,
+    where: tuple[Condition, ...],
+    limit: int,
+    everything: bool,
+    sort: Any,
+    reverse: bool,
+    columns: tuple[str, ...],
+    form: str,
+    workspace: Workspace,
+) -> None:
     """List the newest records, one a line."""
-    from collections import deque
+    from stablenew.learning.record_index import Query
 
-    from rich.console import Console
+    query = Query(where=of_run(where, run_id), sort=sort, descending=not reverse, limit=None if everything else limit)
+    _list(query, columns, form, workspace)
 
-    from stablenew.cli.recorded import record_table
-    from stablenew.learning.learning_reader import read_records
-    from stablenew.learning.learning_record import LearningRecord
 
-    newest: deque[LearningRecord] = deque(maxlen=limit)
-    for found in read_records(workspace.records, run_id):
-        if isinstance(found, LearningRecord):
-            newest.append(found)
-        else:
-            click.echo(f"{found.path}:{found.line_number}: passed over: {found.reason}", err=True)
-    if as_json:
-        for record in newest:
-            click.echo(record.to_json())
-    elif newest:
-        Console().print(record_table(list(newest)))
-    else:
-        click.echo(f"no records in {workspace.records} yet: stablenew demo makes some")
+@records.command()
+@click.argument("words", nargs=-1, required=True)
+@run_option
+@where_option
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most N.")
+@columns_option
+@form_option
+@workspace_option
+def search(
+    words: tuple[str, ...],
+    run_id: str | None,
+    where: tuple[Condition, ...],
+    limit: int,
+    columns: tuple[str, ...],
+    form: str,
+    workspace: Workspace,
+) -> None:
+    """Find records by the words of their prompts, newest first.
+
+    All WORDS must stand in the prompt; "two words" next to each other; word* any ending; -word must not (after --).
+    """
+    from stablenew.learning.record_index import Query
+
+    quoted = (f'"{word}"' if " " in word and '"' not in word else word for word in words)
+    _list(Query(where=of_run(where, run_id), words=" ".join(quoted), limit=limit), columns, form, workspace)
+
+
+@records.command()
+@click.option("-n", "limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@run_option
+@where_option
+@columns_option
+@form_option
+@workspace_option
+def top(
+    limit: int,
+    run_id: str | None,
+    where: tuple[Condition, ...],
+    columns: tuple[str, ...],
+    form: str,
+    workspace: Workspace,
+) -> None:
+    """List the best rated records."""
+    from stablenew.learning.record_index import Query
+
+    shown = columns or (
+        () if form != "table" else ("record_id", "rating", "tag", "model", "sampler", "steps", "prompt")
+    )
+    query = Query(where=of_run(where, run_id), sort="rating", limit=limit)
+    _list(query, shown, form, workspace, "nothing is rated yet: stablenew rate RECORD_ID 4")
+
+
+@records.command()
+@click.option("--by", metavar="A,B,...", default=BY_DEFAULT, show_default=True, help="Group by these fields.")
+@run_option
+@where_option
+@form_option
+@workspace_option
+def stats(by: str, run_id: str | None, where: tuple[Condition, ...], form: str, workspace: Workspace) -> None:
+    """Show per group of records how many there are, their mean rating, and how long they took."""
+    from stablenew.cli.record_output import print_groups
+
+    names = [name.strip() for name in by.split(",") if name.strip()]
+    with _open_index(workspace) as index:
+        groups = index.groups(names, of_run(where, run_id))
+        print_groups(groups, names, form)
+        if form == "table":
+            whole = index.overview()
+            said = f"{whole.records.n:,} records in {whole.files:,} files, {whole.records.rated:,} of them rated"
+            damaged = f"; {whole.damaged:,} damaged lines: stablenew records doctor" if whole.damaged else ""
+            click.echo(said + damaged)
 
 
 @records.command()
 @click.argument("record_id")
 @workspace_option
 def show(record_id: str, workspace: Workspace) -> None:
-    """Show one record in full; the first digits of its id are enough."""
+    """Show one record in full, with its ratings; the first digits of its id are enough."""
     import msgspec
 
-    from stablenew.errors import NotFound
-    from stablenew.learning.learning_reader import read_records
-    from stablenew.learning.learning_record import LearningRecord
+    with _open_index(workspace) as index:
+        click.echo(msgspec.json.format(index.get(record_id).to_json(), indent=2))
 
-    for found in read_records(workspace.records):
-        if isinstance(found, LearningRecord) and found.run.record_id.startswith(record_id):
-            click.echo(msgspec.json.format(found.to_json(), indent=2))
-            return
-    raise NotFound("record", record_id, workspace.records, "stablenew records list shows those there are")
+
+@records.command()
+@click.option("-n", "last", type=click.IntRange(min=0), default=10, show_default=True, help="Start with the last N.")
+@click.option("-f", "--follow", is_flag=True, help="Go on and print records as they are appended, until Ctrl-C.")
+@workspace_option
+def tail(last: int, follow: bool, workspace: Workspace) -> None:
+    """Print the last records as JSON lines; with --follow, also those to come, for a program beside StableNew."""
+    import time
+
+    from stablenew.learning.learning_record import LearningRecord
+    from stablenew.learning.record_index import Query
+    from stablenew.learning.record_tail import RecordTail
+
+    appended = RecordTail(workspace.records)
+    if last:
+        with _open_index(workspace) as index:
+            newest = list(index.records(Query(limit=last)))
+        for record in reversed(newest):
+            if isinstance(record, LearningRecord):
+                click.echo(record.to_json())
+    while follow:
+        for line in appended.look():
+            click.echo(line)
+        time.sleep(0.2)
 
 
 @records.command()
@@ -70,3 +207,31 @@ def show(record_id: str, workspace: Workspace) -> None:
 def path(workspace: Workspace) -> None:
     """Print the folder of the records."""
     click.echo(workspace.records)
+
+
+def _list(query: Any, columns: tuple[str, ...], form: str, workspace: Workspace, nothing: str = "") -> None:
+    from stablenew.cli.record_output import print_records
+
+    nothing = nothing or f"no such records in {workspace.records}: stablenew demo makes some"
+    with _open_index(workspace) as index:
+        print_records(index.records(query), form, columns, nothing)
+
+
+def _open_index(workspace: Workspace) -> RecordIndex:
+    """The index; on a terminal, says how far it is when it has much to read."""
+    import sys
+
+    from stablenew.learning.record_index import RecordIndex
+
+    def say(lines: int) -> None:
+        if lines >= 30_000:
+            click.echo(f"\rindexing: {lines:,} lines", nl=False, err=True)
+
+    return RecordIndex.of(workspace, progress=say if sys.stderr.isatty() else None)
+
+
+def of_run(where: tuple[Condition, ...], run_id: str | None) -> tuple[Condition, ...]:
+    """`where`, and of this run where one is named."""
+    from stablenew.learning.record_filter import Condition
+
+    return where if run_id is None else (*where, Condition(field="run.run_id", operator="=", value=run_id))

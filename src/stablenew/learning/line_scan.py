@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import SEEK_END
 from typing import BinaryIO
 
 from stablenew.learning.append_file import LINE_BYTES_MAX
@@ -49,3 +50,16 @@ def _skip_line(file: BinaryIO, size: int) -> tuple[int, bool]:
             return size + found, True
         size += len(block)
     return size, False
+
+
+def whole_lines_end(file: BinaryIO) -> int:
+    """Where the last line that has a newline ends."""
+    end = file.seek(0, SEEK_END)
+    while end > 0:
+        start = max(0, end - BLOCK_BYTES)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

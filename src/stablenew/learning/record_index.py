@@ -318,7 +318,8 @@ class RecordIndex:
 def _overview(db: sqlite3.Connection) -> Overview:
     totals = next(index_query.groups(db, [], []), Group(values=()))
     files, damaged, pending = db.execute(
-        "SELECT count(*), coalesce(sum(damaged), 0), coalesce(sum(max(0, size - offset)), 0) FROM file"
+        """SELECT coalesce(sum(kind = 'record'), 0), coalesce(sum(damaged), 0),
+           coalesce(sum(max(0, size - offset)), 0) FROM file"""
     ).fetchone()
     (ratings,) = db.execute("SELECT count(*) FROM rating").fetchone()
     return Overview(files=files, records=totals, ratings=ratings, damaged=damaged, pending_bytes=pending)

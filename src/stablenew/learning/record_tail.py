@@ -1,0 +1,56 @@
+"""Record lines as they are appended: the stream for a program that runs beside StableNew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from stablenew.learning.learning_reader import walk_lines_files
+from stablenew.learning.line_scan import scan_lines, whole_lines_end
+from stablenew.learning.record_wire import wire_decoder
+
+
+class RecordTail:
+    """Gives the records appended below `folder` since the last look, each as its whole line of JSON."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[bytes, int] = {}
+        for name, entry in walk_lines_files(folder):
+            with Path(entry.path).open("rb") as file:
+                self._read[name] = whole_lines_end(file)
+
+    def look(self) -> list[bytes]:
+        """The new lines, file by file; a file that became shorter is read from its start.
+
+        Lines that are no record are left out, an unfinished one until it is finished.
+        """
+        found: list[bytes] = []
+        for name, entry in walk_lines_files(self._folder):
+            try:
+                before, size = self._read.get(name, 0), entry.stat().st_size
+                if size != before:
+                    self._read[name] = self._new_lines(Path(entry.path), before if before <= size else 0, found)
+            except FileNotFoundError:
+                continue
+        return found
+
+    def _new_lines(self, path: Path, offset: int, found: list[bytes]) -> int:
+        """Add the file's whole lines from `offset` on to `found`; where they end."""
+        with path.open("rb") as file:
+            for line in scan_lines(file, offset):
+                if not line.ended:
+                    break
+                offset = line.offset + line.size + 1
+                if line.data is not None and _is_record(line.data):
+                    found.append(line.data.rstrip(b"\r"))
+        return offset
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        wire_decoder().decode(line)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return True
