@@ -22,6 +22,7 @@ COMMANDS = {
     "records": "stablenew.cli.records:records",
     "rate": "stablenew.cli.rate:rate",
     "ratings": "stablenew.cli.rate:ratings",
+    "report": "stablenew.cli.report:report",
     "backends": "stablenew.cli.backends:backends",
 }
 """Command name -> module:function, in the order of the help page."""
