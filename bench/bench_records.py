@@ -163,6 +163,25 @@ def several_writers(folder: Path, writers: int, lines_each: int = 15) -> dict[st
     return {name: each / (writers * lines_each) for name, each in found.items()}
 
 
+def lines_per_sync(folder: Path, writers: int, lines_each: int = 60) -> float:
+    """How many lines share a sync that takes 3 ms, whatever the disk is busy with."""
+    syncs: list[int] = []
+
+    def slow_sync(fd: int) -> None:
+        syncs.append(fd)
+        time.sleep(0.003)
+
+    file = AppendFile(folder / f"sync{writers}", durability="record", sync=slow_sync)
+    threads = [
+        threading.Thread(target=lambda: seconds_each(lambda: file.append(b"{}"), lines_each)) for _ in range(writers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return writers * lines_each / len(syncs)
+
+
 def _shared(figures: dict[str, float]) -> float:
     return figures["fsync under the lock"] / figures["append"]
 
@@ -182,6 +201,10 @@ def main() -> None:
             "4 writers": several_writers(folder / "several", 4),
             "16 writers": several_writers(folder / "several", 16),
         }
+        sharing = {
+            f"lines per sync of 3 ms, {writers} writers": lines_per_sync(folder / "several", writers)
+            for writers in (1, 4, 16)
+        }
     fast, slow = parts["undurable"], parts["durable"]
     ratios = {
         "append / bare write": fast["append"] / fast["bare"],
@@ -190,6 +213,7 @@ def main() -> None:
         "durable append / bare write and fdatasync": slow["append"] / slow["bare"],
         "fsync under the lock / 4 durable writers": _shared(parts["4 writers"]),
         "fsync under the lock / 16 durable writers": _shared(parts["16 writers"]),
+        **sharing,
     }
     machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count()}
     for part_name, figures in parts.items():
