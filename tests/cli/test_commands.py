@@ -134,7 +134,7 @@ def test_failed_variants_give_exit_code_1_and_can_be_tried_again(tmp_path: Path,
     """A backend that fails every third picture: exit code 1, the way on is printed, and it works."""
     config = tmp_path / "workspace" / "backends.toml"
     config.parent.mkdir(parents=True)
-    config.write_text('[backends.shaky]\nkind = "fake"\nfail_every = 3\n')
+    config.write_text('[shaky]\nkind = "fake"\nfail_every = 3\n')
     done = stablenew(
         tmp_path, "run", pack, "--backend", "shaky", "--run-id", "r", "--images-per-prompt", 3, "--seed", 5
     )
@@ -151,7 +151,7 @@ def test_ctrl_c_keeps_everything_finished_and_exits_130(tmp_path: Path, pack: Pa
     """Interrupted in the middle: what was made is on disk with its records, and a resume makes the rest."""
     config = tmp_path / "workspace" / "backends.toml"
     config.parent.mkdir(parents=True)
-    config.write_text('[backends.slow]\nkind = "fake"\ndelay_s = 0.2\nwindow = 1\n')
+    config.write_text('[slow]\nkind = "fake"\ndelay_s = 0.2\nwindow = 1\n')
     arguments = ("run", pack, "--backend", "slow", "--run-id", "r", "--images-per-prompt", 20, "--json")
     process = subprocess.Popen(
         command(tmp_path, *arguments),
