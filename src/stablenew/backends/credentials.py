@@ -143,4 +143,4 @@ def _from_file(name: str, path: Path) -> Credential | None:
 
 
 def _without_userinfo(url: str) -> str:
-    return re.sub(r"//.*@", f"//{HIDDEN}@", url)
+    return f"{HIDDEN}@{url.rpartition('@')[2]}" if "@" in url else url

@@ -33,7 +33,7 @@ GROUP = "stablenew.backends"
 DEFAULT_BACKEND = "local"
 BACKENDS_FILE = "backends.toml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_SECRET_URL = re.compile(r"://[^/\s]*@")
+_SECRET_URL = re.compile(r"://[^\s\"']*@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
