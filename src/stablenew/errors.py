@@ -72,7 +72,8 @@ class PlanTooLarge(InputError):
 
     def __init__(self, count: int, limit: int) -> None:
         self.count, self.limit = count, limit
-        super().__init__(f"the plan has {count:,} variants, more than the {limit:,} that can be run: give --limit N")
+        said = f"{count:,}" if count.bit_length() < 200 else f"about 10^{int(count.bit_length() * 0.30103)}"
+        super().__init__(f"the plan has {said} variants, more than the {limit:,} that can be run: give --limit N")
 
 
 class UnsafeName(InputError):

@@ -52,9 +52,10 @@ class Axis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """`name` (as in Axis) compared by `sign` with `value`."""
+    """`name` (as in Axis, with its `kind`) compared by `sign` with `value`."""
 
     name: str
+    kind: AxisKind
     sign: str
     value: Any
 
@@ -134,7 +135,7 @@ def parse_skip(text: str, axes: Sequence[Axis] = ()) -> SkipRule:
             nearest = nearest_name(path, known)
             hint = f"; did you mean {nearest}?" if nearest else ""
             raise InvalidSetting(f"--skip {path}", part, f"something that the plan varies ({', '.join(known)}){hint}")
-        conditions.append(Condition(name=path, sign=sign, value=_typed(path, kind, _unquote(value))))
+        conditions.append(Condition(name=path, kind=kind, sign=sign, value=_typed(path, kind, _unquote(value))))
     if not conditions:
         raise InvalidSetting("--skip", text, 'conditions such as "sampler=Euler a,steps<15"')
     return SkipRule(conditions=tuple(conditions), text=text)

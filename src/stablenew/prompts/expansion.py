@@ -82,7 +82,8 @@ class LineExpansion:
     A slot's key is its own; other choices are named by their place ("#0", "#1", ...), which no rule can mention.
     """
 
-    def __init__(self, prompt: Chain, negative: Chain) -> None:
+    def __init__(self, prompt: Chain, negative: Chain, slot_names: frozenset[str] = frozenset()) -> None:
+        self.slot_names = slot_names
         self._prompt = [(part, part.count) for part in prompt.parts]
         self._negative = [(part, part.count) for part in negative.parts]
         self._scope = [(key, part, part.count) for key, part in prompt.scope]
@@ -125,7 +126,7 @@ def expand_line(
     variables: dict[str, Part | Template] = {}
     parts = [compiler.sequence(template, variables) for template in templates]
     scope = [*compiler.scope, *(entry for chain in parts for entry in chain.scope)]
-    return LineExpansion(Chain(parts[0].parts, scope), Chain(parts[1].parts))
+    return LineExpansion(Chain(parts[0].parts, scope), Chain(parts[1].parts), frozenset(compiler.used))
 
 
 def line_slots(template: Template) -> list[Slot]:
@@ -150,6 +151,7 @@ class _Compiler:
         self.shared: set[str] = set()
         self.scope: list[tuple[str, Part]] = []
         self.done: set[str] = set()
+        self.used: set[str] = set()
         self.stack: list[str] = []
         self.parts = 0
 
@@ -232,6 +234,7 @@ class _Compiler:
 
     def _slot(self, node: Slot, variables: dict[str, Part | Template]) -> Part:
         key = slot_key(node.name)
+        self.used.add(key)
         if key in self.vocabulary.bound:
             return Named(key)
         spec = self.slots.get(key)
