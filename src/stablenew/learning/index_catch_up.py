@@ -21,7 +21,7 @@ from stablenew.learning.learning_feedback import Rating, parse_rating
 from stablenew.learning.learning_reader import UnreadableLine, parse_line
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import ScannedLine, scan_lines
-from stablenew.learning.record_wire import wire_decoder
+from stablenew.learning.record_wire import decode_record
 
 LINES_AT_ONCE = 30_000
 DAMAGE_KEPT = 1000
@@ -52,7 +52,6 @@ class CatchUp:
         self._db, self._folders, self._progress = db, (records, ratings), progress
         self._rows = RowWriter(db, has_words=has_words)
         self._rating_rows = RatingRows(db, self._rows)
-        self._decode = wire_decoder().decode
         self._done = CaughtUp()
         self._lines_at_once = lines_at_once
         self._budget = 0
@@ -156,7 +155,7 @@ class CatchUp:
     def _read_record(self, state: FileState, path: Path, line: ScannedLine) -> UnreadableLine | None:
         """Add what `line` holds; what is wrong with it, if anything."""
         try:
-            self._rows.add(self._decode(line.data or b""), state.id, line.offset, line.size)
+            self._rows.add(decode_record(line.data or b""), state.id, line.offset, line.size)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             # The reader says it in full; it also knows what an empty line is.
             read = parse_line(path, state.lines + 1, line)

@@ -30,7 +30,7 @@ def scan_lines(file: BinaryIO, offset: int = 0) -> Iterator[ScannedLine]:
         *lines, rest = (rest + block).split(b"\n") if rest else block.split(b"\n")
         for line in lines:
             size = len(line)
-            yield ScannedLine(offset, line, size, True)
+            yield ScannedLine(offset, line if size <= LINE_BYTES_MAX else None, size, True)
             offset += size + 1
         if len(rest) > LINE_BYTES_MAX:
             size, ended = _skip_line(file, len(rest))

@@ -8,7 +8,7 @@ import msgspec
 
 from stablenew.learning.learning_reader import walk_lines_files
 from stablenew.learning.line_scan import scan_lines, whole_lines_end
-from stablenew.learning.record_wire import wire_decoder
+from stablenew.learning.record_wire import decode_record
 
 
 class RecordTail:
@@ -50,7 +50,7 @@ class RecordTail:
 
 def _is_record(line: bytes) -> bool:
     try:
-        wire_decoder().decode(line)
+        decode_record(line)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
     return True

@@ -14,9 +14,15 @@ import msgspec
 from stablenew.learning.record_groups import RecordGroups
 
 
+def decode_record(line: bytes) -> Any:
+    """An object with the attributes of a LearningRecord. Raises msgspec.MsgspecError, UnicodeError, RecursionError."""
+    if not line.isascii():
+        line.decode()  # msgspec does not look at the text of fields it passes over
+    return _decoder().decode(line)
+
+
 @cache
-def wire_decoder() -> msgspec.json.Decoder[Any]:
-    """Decodes a line into an object with the attributes of a LearningRecord."""
+def _decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(_struct_like(RecordGroups))
 
 
