@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -149,7 +150,13 @@ class _Fixed(dict[str, Any]):
         """Nothing is taken in."""
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"<svg/>"])
+def _cut_png() -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(buffer, "PNG")
+    return buffer.getvalue()[:2000]
+
+
+@pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"<svg/>", _cut_png()])
 def test_a_picture_that_cannot_be_read_is_a_failure(stub: StubComfy, data: bytes) -> None:
     """Bytes that are no whole picture are asked for again and then not believed."""
     backend = open_comfy(stub)
