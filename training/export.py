@@ -72,8 +72,10 @@ def write(made: StableDiffusionPipeline, folder: Path) -> int:
 
 
 def _forget_paths(folder: Path) -> None:
-    """Takes out where the parts were loaded from: it says nothing elsewhere."""
-    for file in folder.rglob("*.json"):
+    """Takes out where the parts were loaded from, and a value that AutoencoderTiny writes and then warns of."""
+    for file in folder.rglob("config.json"):
         value = json.loads(file.read_text("utf-8"))
-        if isinstance(value, dict) and value.pop("_name_or_path", None) is not None:
-            file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        value.pop("_name_or_path", None)
+        if value.get("_class_name") == "AutoencoderTiny":
+            value.pop("block_out_channels", None)
+        file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")

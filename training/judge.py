@@ -67,7 +67,7 @@ def train(settings: Settings, model: AutoencoderTiny, name: str, width: int) -> 
     rng = np.random.default_rng(seed)
     eye = eye.to(settings.device).train()
     optimizer = Optimizer([(eye, 1.0)], muon=3e-3, adamw=2e-3)
-    clock = Clock(name=name, limit_s=settings.judge_s, limit_steps=settings.steps)
+    clock = Clock(name=name, limit_s=None, limit_steps=settings.steps or settings.judge_steps)
     while clock.share() < 1:
         optimizer.set_rate(rate(clock.share(), fall_from=0.3))
         at = rng.integers(0, count, BATCH)

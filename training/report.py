@@ -14,7 +14,7 @@ from training import judge, measure, phases, sheet
 from training.progress import say
 from training.settings import Settings
 
-JUDGE_WIDTH, SCORER_WIDTH = 20, 12
+JUDGE_WIDTH, SCORER_WIDTH = 16, 10
 COLUMNS = ("colour", "shape", "both of two", "background", "landscape details", "clean", "score")
 QUESTIONS, VIEWS, TABLE = 500, 60, 75
 
