@@ -121,8 +121,11 @@ def test_a_torn_line_in_the_journal_costs_that_stage_only(workspace: Workspace) 
     journal.write_bytes(journal.read_bytes()[:-20])
     result, _ = run(workspace, count=2, learning=False, resume=True)
     assert (result.already_done, result.ok) == (1, 1)
-    folder = RunFolder(workspace, "r")
-    assert {index for index, _ in folder.done_stages()} == {0, 1}
+    done = RunFolder(workspace, "r").done_stages()
+    assert {index: set(stages) for (index, _), stages in done.items()} == {
+        0: {"txt2img", "upscale"},
+        1: {"txt2img", "upscale"},
+    }
 
 
 def test_the_list_of_runs_says_where_each_stands(workspace: Workspace) -> None:
@@ -165,6 +168,7 @@ def test_killed_a_hundred_times_every_variant_is_made_and_recorded_exactly_once(
     names = sorted(path.name for path in (workspace.runs / "r" / "images").glob("*.png"))
     assert len(names) == 2 * VARIANTS
     assert len({name.split("-")[0] for name in names}) == VARIANTS
+    assert list((workspace.runs / "r" / "images").glob("*.tmp")) == []
 
 
 def _start(root: Path) -> subprocess.Popen[bytes]:

@@ -140,6 +140,8 @@ def open_run(workspace: Workspace, run_id: str) -> Iterator[RunFolder]:
     except Timeout as exc:
         raise RunBusy(run_id) from exc
     try:
+        for left_over in folder.images.glob(".*.tmp"):  # of a process that was killed while it saved a picture
+            left_over.unlink(missing_ok=True)
         yield folder
     finally:
         folder.close()
