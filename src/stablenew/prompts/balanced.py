@@ -30,28 +30,63 @@ LOOK_AHEAD = 16
 WORK = 3000
 _SHUFFLED_UP_TO = 4096
 _FACTORED_UP_TO = 1_000_000
+_TABLED_UP_TO = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Digits:
-    """How one axis makes its component for one prime: digit u of k, plus shifts (divisor, coefficient) per digit."""
+    """How an axis makes its component for one prime: digit u of the place in the block, plus shifts per digit.
+
+    A shift is (divisor, coefficient), of k // divisor. `weight` is the component's in the remainder theorem.
+    """
 
     prime: int
-    size: int
     rows: tuple[tuple[tuple[int, int], ...], ...]
     weight: int
 
-    def component(self, k: int) -> int:
-        """The axis's level modulo `size`, times what the Chinese remainder theorem gives it."""
-        own, prime = k % self.size, self.prime
-        value, place = 0, 1
-        for row in self.rows:
-            own, digit = divmod(own, prime)
-            for divisor, coefficient in row:
-                digit += coefficient * (k // divisor)
-            value += digit % prime * place
+    def shifts(self, k: int) -> tuple[int, ...]:
+        """What is added to each digit; the same for all k of one block."""
+        return tuple([sum([a * (k // divisor) for divisor, a in row]) % self.prime for row in self.rows])
+
+    def component(self, k: int, shifts: tuple[int, ...]) -> int:
+        """The axis's level modulo this prime's power, times the weight."""
+        value, place, prime = 0, 1, self.prime
+        for shift in shifts:
+            k, digit = divmod(k, prime)
+            value += (digit + shift) % prime * place
             place *= prime
         return value * self.weight
+
+
+class _Axis:
+    """The levels of one axis over time. The levels of the block it was asked for last are kept as a table."""
+
+    __slots__ = ("_block", "_order", "_parts", "_tables", "count")
+
+    def __init__(self, parts: tuple[_Digits, ...], count: int, number: int) -> None:
+        self._parts, self.count = parts, count
+        self._order = _Shuffled(count, number)
+        self._tables: dict[tuple[tuple[int, ...], ...], tuple[int, ...]] = {}
+        self._block: tuple[int, tuple[int, ...]] = (-1, ())
+
+    def level(self, k: int) -> int:
+        """The level at time `k`."""
+        block, place = divmod(k, self.count)
+        if self.count > _TABLED_UP_TO:
+            return self._level(place, tuple([part.shifts(k) for part in self._parts]))
+        last, table = self._block
+        if last != block:
+            shifts = tuple([part.shifts(k) for part in self._parts])
+            found = self._tables.get(shifts)
+            if found is None:
+                found = self._tables[shifts] = tuple([self._level(i, shifts) for i in range(self.count)])
+            table = found
+            self._block = (block, table)
+        return table[place]
+
+    def _level(self, place: int, shifts: tuple[tuple[int, ...], ...]) -> int:
+        components = [part.component(place, own) for part, own in zip(self._parts, shifts, strict=True)]
+        return self._order(sum(components) % self.count)
 
 
 class BalancedOrder:
@@ -60,11 +95,11 @@ class BalancedOrder:
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = tuple(levels)
         self.size = prod(self.levels)
-        self._axes = _axes(self.levels)
+        self._axes = [_Axis(parts, count, j) for j, (parts, count) in enumerate(_parts(self.levels))]
 
     def cell(self, k: int) -> tuple[int, ...]:
         """The level of every axis at place `k`, from 0 to `size` - 1."""
-        return tuple([order(sum([part.component(k) for part in parts]) % count) for parts, order, count in self._axes])
+        return tuple([axis.level(k) for axis in self._axes])
 
 
 class _Shuffled:
@@ -92,11 +127,9 @@ class _Shuffled:
         return (level * self._stride + self._start) % self._count
 
 
-_Axis = tuple[tuple[_Digits, ...], _Shuffled, int]
-
-
 @cache
-def _axes(levels: tuple[int, ...]) -> tuple[_Axis, ...]:
+def _parts(levels: tuple[int, ...]) -> tuple[tuple[tuple[_Digits, ...], int], ...]:
+    """For each axis its components, one per prime, and how many levels it has."""
     powers = _factored(levels)
     parts: list[list[_Digits]] = [[] for _ in levels]
     for prime in sorted({p for power in powers for p in power}):
@@ -105,16 +138,14 @@ def _axes(levels: tuple[int, ...]) -> tuple[_Axis, ...]:
         rows = _generator(prime, tuple(powers[j][prime] for j in holders))
         for j, matrix in zip(holders, rows, strict=True):
             parts[j].append(_digits(prime, powers[j][prime], levels[j], matrix))
-    return tuple(
-        (tuple(found), _Shuffled(count, j), count) for j, (found, count) in enumerate(zip(parts, levels, strict=True))
-    )
+    return tuple((tuple(found), count) for found, count in zip(parts, levels, strict=True))
 
 
 def _digits(prime: int, exponent: int, levels: int, matrix: tuple[dict[int, int], ...]) -> _Digits:
     size = prime**exponent
     rest = levels // size
     rows = tuple(tuple((rest * prime**t, a) for t, a in sorted(row.items())) for row in matrix)
-    return _Digits(prime, size, rows, rest * pow(rest, -1, size) if size > 1 else 0)
+    return _Digits(prime, rows, rest * pow(rest, -1, size) if size > 1 else 0)
 
 
 def _factored(levels: Sequence[int]) -> list[dict[int, int]]:

@@ -76,10 +76,36 @@ class Vocabulary:
     bound: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class PlainLine:
+    """A line whose choices are all between plain texts: the same result as its parts give, several times faster.
+
+    `formats` are the prompt and the negative prompt for the % operator, each with the choices it mentions.
+    """
+
+    labels: tuple[str, ...]
+    tables: tuple[Sequence[str], ...]
+    formats: tuple[tuple[str, tuple[int, ...]], ...]
+
+    def render(self, ranks: Sequence[int]) -> tuple[str, str, dict[str, str]]:
+        if len(ranks) == len(self.tables):
+            chosen = [table[rank] for table, rank in zip(self.tables, ranks)]  # noqa: B905 - strict costs a tenth here
+        else:
+            left = iter(ranks)
+            chosen = [table[next(left)] if len(table) > 1 else table[0] for table in self.tables]
+        (prompt, first), (negative, second) = self.formats
+        if first:
+            prompt %= tuple([chosen[i] for i in first])
+        if second:
+            negative %= tuple([chosen[i] for i in second])
+        return prompt.strip(), negative.strip(), dict(zip(self.labels, chosen))  # noqa: B905
+
+
 class LineExpansion:
     """One line, compiled. `factors` are its independent choices: (key, how many). Immutable once built.
 
     A slot's key is its own; other choices are named by their place ("#0", "#1", ...), which no rule can mention.
+    `plain` is the fast form of a line whose texts depend on the ranks alone.
     """
 
     def __init__(self, prompt: Chain, negative: Chain, slot_names: frozenset[str] = frozenset()) -> None:
@@ -91,9 +117,14 @@ class LineExpansion:
         rest = [count for _, count in [*self._prompt, *self._negative] if count > 1]
         self.factors: tuple[tuple[str, int], ...] = (*named, *((f"#{i}", count) for i, count in enumerate(rest)))
         self.count = prompt.count * negative.count
+        self.plain = _plain(prompt, negative)
 
     def render(self, ranks: Sequence[int], draw: Draw) -> tuple[str, str]:
         """The prompt and the negative prompt where each factor takes the value of its rank; bindings go to `draw`."""
+        if self.plain is not None:
+            prompt, negative, bindings = self.plain.render(ranks)
+            draw.bindings.update(bindings)
+            return prompt, negative
         left = iter(ranks)
         for key, part, count in self._scope:
             draw.names[key] = part.render(next(left) if count > 1 else 0, draw)
@@ -127,6 +158,43 @@ def expand_line(
     parts = [compiler.sequence(template, variables) for template in templates]
     scope = [*compiler.scope, *(entry for chain in parts for entry in chain.scope)]
     return LineExpansion(Chain(parts[0].parts, scope), Chain(parts[1].parts), frozenset(compiler.used))
+
+
+def _plain(prompt: Chain, negative: Chain) -> PlainLine | None:
+    """The fast form of a line, None where one of its parts is more than a choice between texts."""
+    labels: dict[str, Sequence[str]] = {}
+    places: dict[str, int] = {}
+    for key, part in prompt.scope:
+        if not isinstance(part, Values):
+            return None
+        places[key] = len(labels)
+        labels[_unused(part.label, labels)] = part.texts
+    formats = []
+    for chain in (prompt, negative):
+        text, chosen = "", []
+        for part in chain.parts:
+            if isinstance(part, Fixed):
+                text += part.text.replace("%", "%%")
+                continue
+            if isinstance(part, Named) and part.key in places:
+                chosen.append(places[part.key])
+            elif isinstance(part, Values):
+                chosen.append(len(labels))
+                labels[_unused(part.label, labels)] = part.texts
+            else:
+                return None
+            text += "%s"
+        formats.append((text if chosen else text.replace("%%", "%"), tuple(chosen)))
+    return PlainLine(tuple(labels), tuple(labels.values()), tuple(formats))
+
+
+def _unused(label: str, labels: Mapping[str, object]) -> str:
+    """`label`, with the number that `Draw.bind` gives it where it is taken."""
+    number, name = 1, label
+    while name in labels:
+        number += 1
+        name = f"{label}#{number}"
+    return name
 
 
 def line_slots(template: Template) -> list[Slot]:

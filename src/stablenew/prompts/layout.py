@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import prod
 
@@ -34,6 +34,7 @@ class Layout:
         self._images = images
         self._rules = len(skip)
         self._order = sorted(range(len(axes)), key=lambda i: _expense(axes[i]))
+        self._reordered = self._order != sorted(self._order)
         self._outer = sum(1 for axis in axes if _expense(axis) < len(EXPENSIVE))
         levels = [_axis_level(axes[i], skip) for i in self._order]
         texts, line_level = _line_levels(lines, expansions, skip)
@@ -59,6 +60,12 @@ class Layout:
             return self._as_given(self._balanced_cell(k))
         window, place = divmod(k, self._window)
         return self._as_given(self._sorted(window)[place])
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell in the order of execution, faster than one `cell` after the other."""
+        if self.balanced:
+            return map(self.cell, range(self.count))
+        return map(self._as_given, self.grid.cells()) if self._reordered else self.grid.cells()
 
     def _sorted_window(self, window: int) -> tuple[Cell, ...]:
         """The cells of one window of the balanced order, those that share a model together.
@@ -95,6 +102,8 @@ class Layout:
         return [-1 - i * self.total // self.count for i in range(self.count)]
 
     def _as_given(self, cell: Cell) -> Cell:
+        if not self._reordered:
+            return cell
         ranks = [0] * len(self._order)
         for place, rank in zip(self._order, cell.axes, strict=True):
             ranks[place] = rank

@@ -22,6 +22,7 @@ from stablenew.prompts.axes import Axis, SkipRule, axis_from_dict, axis_to_dict,
 from stablenew.prompts.choices import Draw
 from stablenew.prompts.expansion import LineExpansion, ReplaceRule, SlotValues, Vocabulary, expand_line
 from stablenew.prompts.layout import Layout
+from stablenew.prompts.space import Cell
 from stablenew.prompts.template import Mode
 from stablenew.prompts.wildcards import Wildcards, WildcardValues
 from stablenew.variant import PromptLine, Variant, derived_seed
@@ -64,34 +65,11 @@ class Plan:
         """Variant `k` in the order of execution, computed without the others. Raises IndexError outside 0..count-1."""
         if not 0 <= k < self.count:
             raise IndexError(k)
-        cell = self._layout.cell(k)
-        line, expansion = self._lines[cell.line], self._expansions[cell.line]
-        config, values, bound = self._settings(cell.line if line.settings else -1, cell.axes)
-        seed = self._seed(line, config, cell.image)
-        draw = Draw(seed=seed, image=cell.image, line_index=cell.line, names=dict(bound))
-        draw.bindings.update(bound)
-        prompt, negative = expansion.render(cell.texts, draw)
-        loras = values.get("lora")
-        if self._slot_axes:
-            shown = {f"[[{name}]]": draw.bindings[name] for name in self._slot_axes if name in draw.bindings}
-            values = {**values, **shown}
-        return Variant(
-            index=k,
-            count=self.count,
-            line=line,
-            prompt=f"{prompt} {_lora_tags(loras)}".strip() if loras else prompt,
-            negative_prompt=negative,
-            seed=seed,
-            config=config,
-            bindings=draw.bindings,
-            axes=values,
-            matrix_mode=self._matrix_mode,
-            fanout=expansion.count,
-        )
+        return self._maker()(k, self._layout.cell(k))
 
     def variants(self) -> Iterator[Variant]:
         """The variants in the order of execution, made one at a time."""
-        return (self.variant(k) for k in range(self.count))
+        return map(self._maker(), range(self.count), self._layout.cells())
 
     def __iter__(self) -> Iterator[Variant]:
         return self.variants()
@@ -111,6 +89,50 @@ class Plan:
             "rules": msgspec.to_builtins(self.rules),
             "mode": self.mode,
         }
+
+    def _maker(self) -> Callable[[int, Cell], Variant]:
+        """What makes variant k from its cell. It keeps what the variant before it had: in a grid, most of it."""
+        lines, expansions, seeds, settings_of = self._lines, self._expansions, self._seeds, self._settings
+        count, mode, slot_axes = self.count, self._matrix_mode, self._slot_axes
+        last: tuple[str, str, dict[str, str]] = ("", "", {})
+        last_line = -1
+        last_ranks: tuple[int, ...] | None = None
+
+        def make(k: int, cell: Cell) -> Variant:
+            nonlocal last, last_line, last_ranks
+            line_index, ranks, axes, image = cell
+            line, expansion = lines[line_index], expansions[line_index]
+            config, values, bound = settings_of(line_index if line.settings else -1, axes)
+            seed = seeds[image] if isinstance(seeds, tuple) else self._seed(line, config, image)
+            if expansion.plain is None:
+                draw = Draw(seed=seed, image=image, line_index=line_index, names=dict(bound))
+                draw.bindings.update((name, value) for name, value in bound.items() if name in expansion.slot_names)
+                prompt, negative = expansion.render(ranks, draw)
+                bindings = draw.bindings
+            else:
+                if ranks is not last_ranks or line_index != last_line:
+                    last = expansion.plain.render(ranks)
+                    last_line, last_ranks = line_index, ranks
+                prompt, negative, bindings = last
+            if "lora" in values:
+                prompt = f"{prompt} {_lora_tags(values['lora'])}".strip()
+            if slot_axes:
+                values = {**values, **{f"[[{name}]]": bindings[name] for name in slot_axes if name in bindings}}
+            return Variant(
+                index=k,
+                count=count,
+                line=line,
+                prompt=prompt,
+                negative_prompt=negative,
+                seed=seed,
+                config=config,
+                bindings=bindings,
+                axes=values,
+                matrix_mode=mode,
+                fanout=expansion.count,
+            )
+
+        return make
 
     @cached_property
     def _lines(self) -> tuple[PromptLine, ...]:
@@ -218,7 +240,11 @@ class Plan:
             return self._seeds[image]
         if config.seed is not None:
             return (config.seed + image) % (SEED_MAX + 1)
-        return derived_seed(line.prompt, line.negative_prompt, image)
+        return self._derived(line.prompt, line.negative_prompt, image)
+
+    @cached_property
+    def _derived(self) -> Callable[[str, str, int], int]:
+        return lru_cache(4096)(lambda prompt, negative, image: derived_seed(prompt, negative, image))
 
 
 def make_plan(

@@ -8,17 +8,17 @@ walk down. `BalancedSpace` numbers the same cells, without rules, in a balanced 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, product
 from math import lcm, prod
+from typing import NamedTuple
 
 from stablenew.prompts.balanced import BalancedOrder
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One cell: the line's place, the ranks of its factors, of the axes (outer ones first), and the image's number."""
 
     line: int
@@ -69,6 +69,22 @@ class GridSpace:
             ranks.append(rank)
         split = len(self._texts[line])
         return Cell(line, tuple(ranks[:split]), (*outer, *ranks[split:-1]), ranks[-1])
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell in order, faster than one `cell` after the other."""
+        if self._all:
+            yield from map(self.cell, range(self.count))
+            return
+        images = range(self._inner[-1].size)
+        inner = [range(level.size) for level in self._inner[:-1]]
+        texts = [[range(level.size) for level in levels] for levels in self._texts]
+        for first in product(*(range(level.size) for level in self._outer)):
+            for line, ranges in enumerate(texts):
+                for ranks in product(*ranges):
+                    for rest in product(*inner):
+                        axes = first + rest
+                        for image in images:
+                            yield Cell(line, ranks, axes, image)
 
     def skips(self, cell: Cell) -> bool:
         """Whether a rule leaves `cell` out."""
