@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -74,9 +73,12 @@ def resume_run(
 
 
 def _conclude(result: RunResult, workspace: Workspace, learning: bool, *, as_json: bool, sheet: bool) -> int:
-    sheet_path = write_sheet(workspace, result) if sheet else None
+    from stablenew.report.run_sheet import write_run_sheet
+
     if not as_json:
-        say_result(result, workspace, learning=learning, sheet=sheet_path)
+        say_result(result, workspace, learning=learning)
+    if sheet and (path := write_run_sheet(workspace, result.run_id)) is not None and not as_json:
+        click.echo(f"sheet        {path}")
     return exit_code(result)
 
 
@@ -87,14 +89,7 @@ def exit_code(result: RunResult) -> int:
     return EXIT_SOME_FAILED if result.failed or result.not_started or result.cancelled else EXIT_OK
 
 
-def write_sheet(workspace: Workspace, result: RunResult) -> Path | None:
-    """The run's contact sheet, None when it has no picture. Raises InputError when the run cannot be read."""
-    from stablenew.report.run_sheet import write_run_sheet
-
-    return write_run_sheet(workspace, result.run_id)
-
-
-def say_result(result: RunResult, workspace: Workspace, *, learning: bool, sheet: Path | None) -> None:
+def say_result(result: RunResult, workspace: Workspace, *, learning: bool) -> None:
     """What became of the run and where everything is, on stdout."""
     click.echo(_summary(result))
     if result.abort_reason:
@@ -102,8 +97,6 @@ def say_result(result: RunResult, workspace: Workspace, *, learning: bool, sheet
     if result.status != "done" or result.failed:
         click.echo(f"go on with:  stablenew run --resume {result.run_id}")
     click.echo(f"images       {result.folder / 'images'}")
-    if sheet is not None:
-        click.echo(f"sheet        {sheet}")
     if learning:
         click.echo(f"records      {workspace.records / (result.run_id + '.jsonl')}  ({_records_said(result)})")
     else:
