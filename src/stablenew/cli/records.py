@@ -203,6 +203,28 @@ def tail(last: int, follow: bool, workspace: Workspace) -> None:
 
 
 @records.command()
+@click.option("--repair", is_flag=True, help="Take out unreadable lines, save whole ones inside them; keeps a copy.")
+@click.option("--check-files", is_flag=True, help="Also compare every picture with the hash in its record.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@workspace_option
+@click.pass_context
+def doctor(context: click.Context, repair: bool, check_files: bool, as_json: bool, workspace: Workspace) -> None:
+    """Look for damage, lost and unknown pictures, and duplicates; show what takes how much room.
+
+    The exit code is 1 when something is wrong.
+    """
+    from stablenew.cli.doctor_output import say_examination, say_repairs
+    from stablenew.learning.doctor import examine
+    from stablenew.learning.repair import repair_workspace
+
+    if repair:
+        say_repairs(repair_workspace(workspace), as_json=as_json)
+    found = examine(workspace, check_files=check_files)
+    say_examination(found, as_json=as_json)
+    context.exit(0 if found.healthy else 1)
+
+
+@records.command()
 @workspace_option
 def path(workspace: Workspace) -> None:
     """Print the folder of the records."""

@@ -111,6 +111,17 @@ class RecordIndex:
         """Read what is new in the files. Every question does this first."""
         return self._answer(lambda db: CaughtUp(), caught=True)
 
+    def remake(self) -> None:
+        """Make the index anew from the files; does nothing where there is none. Raises RecordError when it cannot."""
+        self.close()
+        if self._path.exists():
+            try:
+                index_store.discard(self._path, self._lock_timeout_s, index_store.inode_of(self._path))
+            except sqlite3.OperationalError as exc:
+                raise RecordError(f"{self._path} cannot be deleted: {exc}") from exc
+            self.catch_up()
+            self.close()
+
     def overview(self) -> Overview:
         """How much there is."""
         return self._answer(_overview)
