@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from stablenew.backends import diffusers_loading, diffusers_models
 from stablenew.backends.base import CancelToken, GeneratedImage, Txt2ImgRequest, Watch
@@ -31,7 +33,8 @@ from stablenew.errors import (
     UnsupportedStage,
 )
 from stablenew.testing.backend_contract import BackendContract, largest
-from tests.backends.tiny_random_model import LAYERS, POSITIONS, build, build_xl, kl_vae
+from tests.backends.checkpoint import write_checkpoint
+from tests.backends.tiny_random_model import EMBEDDED_UNET, LAYERS, POSITIONS, build, build_xl, kl_vae
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of numpy, from inside diffusers
 
@@ -157,7 +160,7 @@ class TestTogether:
     ) -> None:
         """A model with guidance as an input (LCM) draws one guidance at a time, and it makes a difference."""
         sizes = count_draws(monkeypatch)
-        lcm = opened(build(tmp_path / "lcm", unet={"time_cond_proj_dim": 16}))
+        lcm = opened(build(tmp_path / "lcm", unet={**EMBEDDED_UNET, "time_cond_proj_dim": 16}))
         first, second, third = ASK.made(lcm, [ASK.txt2img(cfg_scale=scale) for scale in (2.0, 8.0, 2.0)])
         assert sorted(sizes) == [1, 2]
         assert largest(first.picture, third.picture) <= 2
@@ -413,6 +416,37 @@ class TestModels:
         made = ASK.picture(opened(tmp_path / "half"), ASK.txt2img())
         assert made.effective.extra["dtype"] == "float32"
         assert largest(made.picture, ASK.pixels(opened(source), ASK.txt2img())) <= 8
+
+    def test_a_single_file_draws_what_its_folder_draws(self, opened: Opener, tmp_path: Path) -> None:
+        """A checkpoint in one file, with a folder that describes it, draws the very picture of the folder."""
+        source = build(tmp_path / "folder", unet={}, vae=kl_vae())
+        file = write_checkpoint(source, tmp_path / "mymodel.safetensors")
+        request = ask(width=32, height=32)
+        made = ASK.picture(opened(file, config=str(source)), request)
+        assert largest(made.picture, ASK.pixels(opened(source), request)) <= 1
+        assert made.effective.model == "mymodel"
+        assert made.effective.model_hash == hashlib.sha256(file.read_bytes()).hexdigest()[:10]
+
+    def test_folders_of_older_programs_keep_their_text_encoder(
+        self, opened: Opener, folder: Path, tmp_path: Path
+    ) -> None:
+        """A folder whose text encoder was saved before transformers 5, with longer tensor names, draws the same."""
+        shutil.copytree(folder, tmp_path / "older")
+        weights = tmp_path / "older" / "text_encoder" / "model.safetensors"
+        tensors = load_file(weights)
+        assert not any(name.startswith("text_model.") for name in tensors)
+        save_file({f"text_model.{name}": tensor for name, tensor in tensors.items()}, weights, {"format": "pt"})
+        assert largest(ASK.pixels(opened(tmp_path / "older"), ask()), ASK.pixels(opened(), ask())) == 0
+
+    def test_closing_gives_the_memory_back(self, opened: Opener) -> None:
+        """After `close` nothing holds the model, and the backend can be used again."""
+        backend = opened()
+        ASK.one(backend, ASK.txt2img())
+        assert backend._loaded is not None
+        held = weakref.ref(backend._loaded[1].model.txt2img.unet)
+        backend.close()
+        assert held() is None
+        assert isinstance(ASK.one(backend, ASK.txt2img()), GeneratedImage)
 
     def test_hash_notices_a_changed_file(self, tmp_path: Path) -> None:
         """The hash is computed anew when the weights change, and covers every shard."""

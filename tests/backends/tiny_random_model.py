@@ -20,16 +20,17 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 WIDTH = 32
 POSITIONS = 40
 LAYERS = 3
+EMBEDDED_UNET = {"addition_embed_type": "text", "addition_embed_type_num_heads": 4}
 
 
-def build(folder: Path, *, unet: dict[str, Any] | None = None, seed: int = 0) -> Path:
+def build(folder: Path, *, unet: dict[str, Any] | None = None, vae: AutoencoderKL | None = None, seed: int = 0) -> Path:
     """A folder of the layout of the embedded model: 64x64 pixels, AutoencoderTiny of factor 4, v-prediction."""
     torch.manual_seed(seed)
     made = StableDiffusionPipeline(
-        vae=_tiny_vae(),
+        vae=vae or _tiny_vae(),
         text_encoder=CLIPTextModel(_text_config()).eval(),
         tokenizer=_tokenizer(),
-        unet=_unet(addition_embed_type="text", addition_embed_type_num_heads=4, **(unet or {})),
+        unet=_unet(**(EMBEDDED_UNET if unet is None else unet)),
         scheduler=_scheduler(),
         safety_checker=None,
         feature_extractor=None,

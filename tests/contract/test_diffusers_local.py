@@ -63,3 +63,16 @@ class TestLocalOddSize(TestLocal):
     """Pictures whose sides are no multiple of what the model draws come out at their own size."""
 
     upscaled_size = (83, 71)
+
+
+class TestLocalEmbedded(TestLocal):
+    """The model that comes with StableNew passes the contract, and stays near a picture it hardly repaints."""
+
+    near = 1.0
+    far = 10.0
+
+    @pytest.fixture
+    def backend(self) -> Iterator[LocalBackend]:
+        backend = open_backend(BackendOptions(name="local", settings={"device": "cpu"}))
+        yield backend
+        backend.close()

@@ -134,7 +134,10 @@ def load_model(
     Raises BackendUnavailable, or InvalidSetting when it is no Stable Diffusion.
     """
     started = time.perf_counter()
-    with library_errors(BackendUnavailable, backend, f"model {source.name} cannot be loaded"):
+    doing = f"model {source.name} cannot be loaded"
+    if source.kind == "file" and config is None:
+        doing += " (without a network, set config to a diffusers folder of the same family)"
+    with library_errors(BackendUnavailable, backend, doing):
         where = choose_device(device)
         numbers = choose_dtype(dtype, where)
         located = _download(source) if source.kind == "hub" else source
@@ -206,10 +209,9 @@ def _kind_of_file(source: ModelSource) -> str:
     """The pipeline class for a checkpoint, by the names of its tensors."""
     from diffusers.loaders.single_file_utils import infer_diffusers_model_type, load_single_file_checkpoint
 
-    found = infer_diffusers_model_type(load_single_file_checkpoint(source.location))
-    if found.startswith(("xl_", "playground")):
-        return "StableDiffusionXLPipeline"
-    return "StableDiffusionPipeline" if found.startswith(("v1", "v2")) else found
+    found: str = infer_diffusers_model_type(load_single_file_checkpoint(source.location))
+    known = {"v1": "StableDiffusionPipeline", "v2": "StableDiffusionPipeline", "xl_base": "StableDiffusionXLPipeline"}
+    return known.get(found, found)
 
 
 def _download(source: ModelSource) -> ModelSource:

@@ -104,7 +104,7 @@ class LocalBackend:
     def close(self) -> None:
         if self._loaded is not None:
             painter, self._loaded = self._loaded[1], None
-            painter.forget()
+            painter.close()
 
     def _draw_group(self, group: list[Job], watch: Watch) -> Iterator[tuple[int, Outcome]]:
         """The outcomes of jobs that can be drawn together, as many at once as there is room for."""

@@ -78,6 +78,15 @@ class Painter:
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
 
+    def close(self) -> None:
+        """Give back the model's memory; nothing can be drawn afterwards."""
+        cuda = self.model.device.type == "cuda"
+        self._texts.clear()
+        self._schedulers.clear()
+        del self.model
+        if cuda:
+            torch.cuda.empty_cache()
+
     def _pixel_budget(self) -> int:
         if self._pixels is not None:
             return self._pixels
