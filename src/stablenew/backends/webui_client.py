@@ -17,6 +17,7 @@ import msgspec
 
 from stablenew.backends.credentials import Credential
 from stablenew.backends.http_errors import HTTP_EXCEPTIONS, NoReply, no_reply
+from stablenew.backends.http_peek import Peek
 from stablenew.errors import BackendUnavailable, GenerationFailed
 
 LIST_LIMIT_BYTES = 64 * 2**20
@@ -60,6 +61,7 @@ class WebUIClient:
     def __init__(self, *, name: str, url: str, credential: Credential | None, limits: TimeLimits) -> None:
         self.name, self.url, self.limits = name, url, limits
         self._credential = credential
+        self._peek = Peek(url, credential)
         loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
         self._http = httpx.Client(
             # BasicAuth sends the header with the first request: A1111 answers 401 without asking for it.
@@ -77,10 +79,28 @@ class WebUIClient:
             answer = self.send("GET", path, None, timeout_s=limit)
         return answer
 
-    def post(self, path: str, payload: Any, *, timeout_s: float, abandoned: Callable[[], bool] = bool) -> Answer:
-        """The answer to a POST of `payload` as JSON, sent once. Ends early with a `NoReply` once `abandoned()`."""
+    def peek(self, path: str) -> Answer:
+        """As `get`, quicker where that can be."""
+        body = self._peek.get(path)
+        return self.get(path) if body is None else Reply(status=200, body=body)
+
+    def post(
+        self,
+        path: str,
+        payload: Any,
+        *,
+        timeout_s: float,
+        abandoned: Callable[[], bool] = bool,
+        sent: Callable[[], None] | None = None,
+    ) -> Answer:
+        """The answer to a POST of `payload` as JSON, sent once. Ends early with a `NoReply` once `abandoned()`.
+
+        `sent` is called when the server has the whole request and the wait begins.
+        """
         body = msgspec.json.encode(payload)
-        return self.send("POST", path, body, timeout_s=timeout_s, limit=PICTURE_LIMIT_BYTES, abandoned=abandoned)
+        return self.send(
+            "POST", path, body, timeout_s=timeout_s, limit=PICTURE_LIMIT_BYTES, abandoned=abandoned, sent=sent
+        )
 
     def send(
         self,
@@ -91,12 +111,16 @@ class WebUIClient:
         timeout_s: float,
         limit: int = LIST_LIMIT_BYTES,
         abandoned: Callable[[], bool] = bool,
+        sent: Callable[[], None] | None = None,
     ) -> Answer:
         """One request, one answer: complete within `timeout_s` seconds and `limit` bytes, or a `NoReply`."""
         deadline = time.monotonic() + timeout_s
         timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, self.limits.connect_s))
+        extensions = None if sent is None else {"trace": _tracing(sent)}
         try:
-            with self._http.stream(method, self.url + path, content=body, timeout=timeout) as response:
+            with self._http.stream(
+                method, self.url + path, content=body, timeout=timeout, extensions=extensions
+            ) as response:
                 data = _read(response, deadline, limit, abandoned)
         except HTTP_EXCEPTIONS as exc:
             return no_reply(exc)
@@ -160,6 +184,7 @@ class WebUIClient:
     def close(self) -> None:
         """Close the connections; may be called twice."""
         self._http.close()
+        self._peek.close()
 
     @property
     def _variable(self) -> str:
@@ -217,6 +242,16 @@ def _read(response: httpx.Response, deadline: float, limit: int, abandoned: Call
         if abandoned():
             return NoReply(trouble="timeout", text="nobody waits for the answer any more")
     return b"".join(chunks)
+
+
+def _tracing(sent: Callable[[], None]) -> Callable[[str, dict[str, Any]], None]:
+    """httpcore's trace hook, of which we use one event."""
+
+    def trace(event: str, _: dict[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            sent()
+
+    return trace
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -41,8 +41,8 @@ def read_state(client: WebUIClient, facts: ServerFacts, *, preview: bool = False
     """What the server does now, None when it does not say."""
     if not facts.progress:
         return None
-    suffix = "" if preview else "?skip_current_image=true"
-    body = _object(client.get(f"/sdapi/v1/progress{suffix}"))
+    path = "/sdapi/v1/progress"
+    body = _object(client.get(path) if preview else client.peek(f"{path}?skip_current_image=true"))
     state = body.get("state") if body is not None else None
     if body is None or not isinstance(state, dict):
         return None

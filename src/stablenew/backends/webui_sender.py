@@ -75,6 +75,7 @@ class Sender:
         self._cancel, self._patience, self._prepare = cancel, patience, prepare
         self._finished: queue.Queue[Finished] = queue.Queue(maxsize=2)
         self._abandoned = threading.Event()
+        self._to_hand_over: Finished | None = None
         self.current: Job | None = None
         self.current_since = 0.0
         self._last_state = ServerState(busy=False, fraction=0.0, interrupted=False, job_timestamp="")
@@ -109,7 +110,19 @@ class Sender:
             finished = Finished(job=job, outcome=gone) if gone else self._one(job)
             if isinstance(finished.outcome, BackendUnavailable):
                 gone = finished.outcome
-            self._put(finished)
+            self._hand_over()
+            self._to_hand_over = finished
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give the caller what is finished: best once the next request is out, or its work would delay that one."""
+        finished, self._to_hand_over = self._to_hand_over, None
+        while finished is not None and not self._abandoned.is_set():
+            try:
+                self._finished.put(finished, timeout=0.1)
+                return
+            except queue.Full:
+                continue
 
     def _one(self, job: Job) -> Finished:
         if self._cancel.stopping:
@@ -132,9 +145,14 @@ class Sender:
         while True:
             started = time.monotonic()
             answer = self._client.post(
-                job.path, body, timeout_s=self._client.limits.picture_s, abandoned=self._abandoned.is_set
+                job.path,
+                body,
+                timeout_s=self._client.limits.picture_s,
+                abandoned=self._abandoned.is_set,
+                sent=self._hand_over,
             )
             seconds = time.monotonic() - started
+            self._hand_over()
             if isinstance(answer, Reply):
                 if answer.status == _TOO_MANY and polite < _POLITE_TRIES:
                     polite += 1
@@ -228,11 +246,3 @@ class Sender:
 
     def _stopped(self) -> bool:
         return self._cancel.cancelled or self._abandoned.is_set()
-
-    def _put(self, finished: Finished) -> None:
-        while not self._abandoned.is_set():
-            try:
-                self._finished.put(finished, timeout=0.1)
-                return
-            except queue.Full:
-                continue
