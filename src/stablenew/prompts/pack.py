@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from stablenew.errors import NotFound, PackError
+from stablenew.errors import PackError
+from stablenew.prompts.sidecar import Matrix, Sidecar, read_sidecar, sidecar_path
+from stablenew.prompts.text_files import normalise_newlines, read_text
 from stablenew.variant import PromptLine, content_hash
-
-MAX_PACK_BYTES = 64 * 2**20
 
 _NEGATIVE = re.compile(r"neg:", re.IGNORECASE)
 _NEEDS_ESCAPE = re.compile(r"\\*(#|neg:)", re.IGNORECASE)
@@ -46,22 +46,32 @@ class PackLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pack:
-    """A pack file: its lines, and its `rows` (the text itself, split at newlines), which is what gets saved."""
+    """A pack file: its lines, and its `rows` (the text itself, split at newlines), which is what gets saved.
+
+    `rows` is empty for a foreign format, which is read and not written. `notes` say what of a file was not taken.
+    """
 
     pack_id: str
     name: str
     lines: tuple[PackLine, ...]
     rows: tuple[str, ...] = ()
     path: Path | None = None
+    sidecar: Sidecar = field(default_factory=Sidecar)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def matrix(self) -> Matrix:
+        """How its slots are crossed."""
+        return self.sidecar.matrix
 
     def prompt_lines(self) -> tuple[PromptLine, ...]:
-        """The lines in the form that a plan takes."""
+        """The lines in the form that a plan takes, the matrix's base prompt joined to each."""
         return tuple(
             PromptLine(
                 pack_id=self.pack_id,
                 pack_name=self.name,
                 line_number=line.line_number,
-                prompt=line.prompt,
+                prompt=_with_base(line.prompt, self.matrix),
                 negative_prompt=line.negative_prompt,
                 settings=line.settings,
             )
@@ -69,12 +79,18 @@ class Pack:
         )
 
 
-def read_pack(path: Path) -> Pack:
-    """The pack in the file `path`; its name is the file's, without the ending.
+def read_own_pack(path: Path) -> Pack:
+    """The StableNew pack in the file `path`, with its sidecar; its name is the file's, without the ending.
 
-    Raises NotFound, or PackError with line and column where the file is not UTF-8 text.
+    Raises NotFound, or PackError with line and column: not UTF-8, a sidecar that cannot be used or has other lines.
     """
-    return parse_pack(read_text(path), name=path.stem, path=path)
+    pack = parse_pack(read_text(path), name=path.stem, path=path)
+    beside = sidecar_path(path)
+    if beside == path or not beside.is_file():
+        return pack
+    sidecar = read_sidecar(beside)
+    _check_lines(pack, sidecar, beside)
+    return make_pack(pack.lines, name=pack.name, rows=pack.rows, path=path, sidecar=sidecar)
 
 
 def parse_pack(text: str, *, name: str, path: Path | None = None) -> Pack:
@@ -89,14 +105,32 @@ def parse_pack(text: str, *, name: str, path: Path | None = None) -> Pack:
 
 
 def make_pack(
-    lines: Iterable[PackLine], *, name: str, rows: Sequence[str] | None = None, path: Path | None = None
+    lines: Iterable[PackLine],
+    *,
+    name: str,
+    rows: Sequence[str] | None = None,
+    path: Path | None = None,
+    sidecar: Sidecar | None = None,
+    notes: Sequence[str] = (),
 ) -> Pack:
-    """A pack of `lines`; `rows` is its text where that exists already. The id depends on what the lines say alone."""
+    """A pack of `lines`; `rows` is its text where that exists already.
+
+    The id depends on what the lines and the matrix say, and on nothing else.
+    """
+    sidecar = sidecar or Sidecar()
     lines = tuple(lines)
     if rows is None:
         rows, lines = _rows_of(lines)
     said = [[line.prompt, line.negative_prompt, *map(list, line.settings)] for line in lines]
-    return Pack(pack_id=content_hash(said)[:16], name=name, lines=lines, rows=tuple(rows), path=path)
+    return Pack(
+        pack_id=content_hash([said, sidecar.matrix])[:16],
+        name=name,
+        lines=lines,
+        rows=tuple(rows),
+        path=path,
+        sidecar=sidecar,
+        notes=tuple(notes),
+    )
 
 
 def format_pack(pack: Pack) -> str:
@@ -111,37 +145,25 @@ def write_pack(pack: Pack, path: Path) -> None:
     partial.replace(path)
 
 
-def read_text(path: Path) -> str:
-    """The UTF-8 text of a file a person supplies, without its byte order mark. Raises NotFound or PackError."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_PACK_BYTES:
-            raise PackError(f"the file has {size:,} bytes, more than the {MAX_PACK_BYTES:,} that are read", path=path)
-        data = path.read_bytes()
-    except FileNotFoundError as exc:
-        raise NotFound("file", path.name, path.parent) from exc
-    except OSError as exc:
-        raise PackError(f"cannot be read: {exc.strerror or exc}", path=path) from exc
-    return decode_text(data, path)
+def _check_lines(pack: Pack, sidecar: Sidecar, path: Path) -> None:
+    """The .txt is the truth for lines: a sidecar that says otherwise is stopped at, never overruled in silence."""
+    if sidecar.lines is None:
+        return
+    ours = [(line.prompt, line.negative_prompt) for line in pack.lines]
+    if list(sidecar.lines) == ours:
+        return
+    differing = next((i for i, (a, b) in enumerate(zip(ours, sidecar.lines, strict=False)) if a != b), None)
+    what = f"prompt {differing + 1} differs" if differing is not None else f"{len(sidecar.lines)} against {len(ours)}"
+    text_name = pack.path.name if pack.path else pack.name
+    reason = f"this file and {text_name} hold different prompts ({what}): remove the lines here, or make them the same"
+    raise PackError(reason, path=path)
 
 
-def decode_text(data: bytes, where: Path | str) -> str:
-    """`data` as UTF-8 text without its byte order mark. Raises PackError with line and column."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise PackError("the file is UTF-16: save it as UTF-8", path=where, line=1, column=1)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        before = data[: exc.start].decode("utf-8", "replace")
-        line = before.count("\n") + 1
-        column = len(before) - (before.rfind("\n") + 1) + 1
-        reason = f"byte 0x{data[exc.start]:02x} is not UTF-8: save the file as UTF-8"
-        raise PackError(reason, path=where, line=line, column=column) from exc
-
-
-def normalise_newlines(text: str) -> str:
-    """`text` with every line end as LF and without a byte order mark."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+def _with_base(prompt: str, matrix: Matrix) -> str:
+    base = matrix.base_prompt if matrix.enabled else ""
+    if not base or matrix.prompt_mode == "replace":
+        return base or prompt
+    return ", ".join([prompt, base] if matrix.prompt_mode == "append" else [base, prompt])
 
 
 def _parse_rows(rows: Sequence[str]) -> list[PackLine]:
@@ -200,6 +222,16 @@ def _rows_of(lines: Iterable[PackLine]) -> tuple[list[str], tuple[PackLine, ...]
         rows.append("")
         numbered.append(replace(line, line_number=first, prompt=prompt, negative_prompt=negative, comments=comments))
     return rows, tuple(numbered)
+
+
+def read_pack(path: Path, form: str = "auto") -> Pack:
+    """The pack in the file `path`, whatever its format; `form` names one of `pack_formats.FORMS`.
+
+    Raises NotFound, or PackError with line and column.
+    """
+    from stablenew.prompts.pack_formats import read_any  # here: the formats build packs and so import this module
+
+    return read_any(path, form)
 
 
 def _one_row(text: str) -> str:

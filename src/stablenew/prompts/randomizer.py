@@ -21,7 +21,10 @@ from stablenew.errors import InvalidSetting, PlanTooLarge
 from stablenew.prompts.axes import Axis, SkipRule, axis_from_dict, axis_to_dict, slot_key
 from stablenew.prompts.choices import Draw
 from stablenew.prompts.expansion import LineExpansion, ReplaceRule, SlotValues, Vocabulary, expand_line
+from stablenew.prompts.extra_networks import common_form
 from stablenew.prompts.layout import Layout
+from stablenew.prompts.pack import Pack
+from stablenew.prompts.sidecar import Matrix
 from stablenew.prompts.space import Cell
 from stablenew.prompts.template import Mode
 from stablenew.prompts.wildcards import Wildcards, WildcardValues
@@ -116,6 +119,8 @@ class Plan:
                 prompt, negative, bindings = last
             if "lora" in values:
                 prompt = f"{prompt} {_lora_tags(values['lora'])}".strip()
+            if "<" in prompt or "<" in negative:
+                prompt, negative = common_form(prompt), common_form(negative)
             if slot_axes:
                 values = {**values, **{f"[[{name}]]": bindings[name] for name in slot_axes if name in bindings}}
             return Variant(
@@ -280,6 +285,33 @@ def make_plan(
     )
     _check(plan)
     return plan
+
+
+def plan_pack(
+    config: PipelineConfig,
+    pack: Pack,
+    *,
+    axes: Sequence[Axis] = (),
+    skip: Sequence[SkipRule] = (),
+    seeds: int | Sequence[int] | None = None,
+    limit: int | None = None,
+    wildcards: Wildcards | None = None,
+    mode: Mode | None = None,
+) -> Plan:
+    """`make_plan` for a pack: its matrix gives slots, rules, mode and limit where nothing else is asked for."""
+    matrix = pack.matrix if pack.matrix.enabled else Matrix()
+    return make_plan(
+        config,
+        pack.prompt_lines(),
+        axes=axes,
+        skip=skip,
+        seeds=seeds,
+        limit=matrix.limit if limit is None else limit,
+        slots=matrix.slots,
+        wildcards=wildcards,
+        rules=matrix.rules,
+        mode=mode or matrix.mode,
+    )
 
 
 def plan_from_recipe(recipe: Mapping[str, Any]) -> Plan:

@@ -8,7 +8,6 @@ not. Files are read when first asked for, and only files found in the folders ar
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stablenew.errors import PackError, nearest_name
-from stablenew.prompts.pack import normalise_newlines, read_text
+from stablenew.prompts.text_files import normalise_newlines, parse_json, read_text
 
 MAX_VALUES = 1_000_000
 MAX_NESTING = 50
@@ -133,17 +132,6 @@ def read_tree(path: Path) -> dict[str, WildcardValues]:
             raise PackError(f"the file holds more than {MAX_VALUES:,} values", path=path)
         found.setdefault(name or path.stem, []).append(value)
     return {name: _weighted(values) for name, values in found.items()}
-
-
-def parse_json(text: str, where: Path | str) -> Any:
-    """The JSON value in `text`. Raises PackError with line and column."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as exc:
-        raise PackError(f"not JSON: {exc.msg}", path=where, line=exc.lineno, column=exc.colno) from exc
-    except (RecursionError, ValueError) as exc:
-        # ValueError: a number with thousands of digits, which Python refuses to convert.
-        raise PackError(f"not usable JSON: {str(exc)[:80]}", path=where) from exc
 
 
 def _parse_yaml(text: str, path: Path) -> Any:
