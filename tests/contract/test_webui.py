@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +14,6 @@ from stablenew.testing.stub_webui import StubWebUI
 
 # A step long enough to be seen and to be interrupted in, short enough to run hundreds of them.
 STEP_S = 0.02
-LIVE_URL = os.environ.get("STABLENEW_LIVE_WEBUI")
 SETTINGS = {"poll_s": 0.004, "reconnect_s": 2.0, "idle_wait_s": 5.0}
 
 
@@ -63,21 +61,3 @@ class TestStableDiffusionCpp(BackendContract):
     def backend(self) -> Iterator[Backend]:
         with StubWebUI(flavour="sd.cpp") as stub:
             yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
-
-
-if LIVE_URL:
-
-    class TestLive(BackendContract):
-        """The same promises, kept with the server at STABLENEW_LIVE_WEBUI (`make live URL=...`)."""
-
-        steps = 8
-        size = (512, 512)
-        upscaled_size = (768, 768)
-        reports_steps = False
-        # Kernels of a GPU need not add up the same way twice.
-        tolerance = 8
-        near = 32.0
-
-        @pytest.fixture
-        def backend(self) -> Backend:
-            return open_backend(BackendOptions(name="live", url=LIVE_URL))
