@@ -9,6 +9,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -137,7 +138,8 @@ class CatchUp:
 
     def _read_lines(self, state: FileState, path: Path, file: BinaryIO) -> None:
         read_line = self._read_record if state.kind == "record" else self._read_rating
-        for line in scan_lines(file, state.offset):
+        lines_before = state.lines
+        for line in islice(scan_lines(file, state.offset), self._budget):
             problem = read_line(state, path, line)
             if not line.ended:
                 # Under way, torn, or whole but for its newline: what comes next decides, so it is read again then.
@@ -147,10 +149,8 @@ class CatchUp:
                 self._note_damage(state, problem)
             state.offset = line.offset + line.size + 1
             state.lines += 1
-            self._done.lines += 1
-            self._budget -= 1
-            if self._budget <= 0:
-                break
+        self._done.lines += state.lines - lines_before
+        self._budget -= state.lines - lines_before
 
     def _read_record(self, state: FileState, path: Path, line: ScannedLine) -> UnreadableLine | None:
         """Add what `line` holds; what is wrong with it, if anything."""

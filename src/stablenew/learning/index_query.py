@@ -10,17 +10,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from stablenew.learning.index_schema import ORIGIN_FIELDS, SETTING_FIELDS
+from stablenew.learning.index_schema import ORIGIN_FIELDS, ORIGIN_GROUPS, SETTING_FIELDS
 from stablenew.learning.prompt_words import Term, fts_query
 from stablenew.learning.record_filter import OPERATORS, Condition, contains, day_of, holds, number
 
 Sort = Literal["time", "rating", "seconds"]
 
 _STATUS = "CASE r.status WHEN 0 THEN 'ok' WHEN 1 THEN 'failed' ELSE 'cancelled' END"
-_PLACES = {"pack_id": "prompt", "pack_name": "prompt", "one_click_action": "prompt"}
 _SETTING_SQL = {f"pipeline.{name}": (f"s.{name}", kind) for name, kind in SETTING_FIELDS.items()}
 _ROW_SQL = {
-    **{f"{_PLACES.get(name, 'run')}.{name}": (f"o.{name}", kind) for name, kind in ORIGIN_FIELDS.items()},
+    **{f"{ORIGIN_GROUPS[name]}.{name}": (f"o.{name}", kind) for name, kind in ORIGIN_FIELDS.items()},
     "outcome.status": (_STATUS, "TEXT"),
     "time": ("r.time", "INTEGER"),
     "day": ("day_of(r.time)", "TEXT"),

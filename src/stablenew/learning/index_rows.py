@@ -62,29 +62,29 @@ class RowWriter:
     def add(self, record: Any, file: int, offset: int, length: int) -> None:
         """Add the row of a decoded record whose line stands at `offset` of `file`."""
         setting, origin = setting_of(record), origin_of(record)
+        run, outcome, feedback = record.run, record.outcome, record.feedback
         prompt = (record.prompt.prompt, record.prompt.negative_prompt)
-        seconds = record.outcome.duration_s
-        feedback = record.feedback
-        written = None
-        if feedback.rating is not None or feedback.tags or feedback.notes:
+        seconds, rating, written = outcome.duration_s, feedback.rating, None
+        if rating is not None or feedback.tags or feedback.notes:
             written = msgspec.json.encode(feedback).decode()
-        self._rows.append(
+        rows = self._rows
+        rows.append(
             (
-                record_key(record.run.record_id),
+                record_key(run.record_id),
                 self._settings.get(setting) or self._setting_id(setting),
                 self._origins.get(origin) or self._origin_id(origin),
                 self._prompts.get(prompt) or self._prompt_id(prompt),
                 file,
                 offset,
                 length,
-                time_ms(record.run.timestamp),
-                STATUS_NUMBERS[record.outcome.status],
-                None if seconds is None else _milli(seconds),
-                None if feedback.rating is None else _milli(feedback.rating),
+                time_ms(run.timestamp),
+                STATUS_NUMBERS[outcome.status],
+                None if seconds is None else round(seconds * 1000) if -1e8 < seconds < 1e8 else _milli(seconds),
+                None if rating is None else _milli(rating),
                 written,
             )
         )
-        if len(self._rows) >= _BATCH:
+        if len(rows) >= _BATCH:
             self._flush()
 
     def settle(self) -> None:

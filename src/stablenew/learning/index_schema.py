@@ -8,6 +8,8 @@ Totals are whole numbers (milliseconds, thousandths of a star), so that what is 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 FORMAT = 1
@@ -37,6 +39,11 @@ ORIGIN_FIELDS = {
     "pack_name": "TEXT",
     "one_click_action": "TEXT",
 }
+ORIGIN_GROUPS = {
+    name: "prompt" if name in ("pack_id", "pack_name", "one_click_action") else "run" for name in ORIGIN_FIELDS
+}
+"""Where in a record each of them stands."""
+
 TOTALS = ("n", "ok", "failed", "timed", "ms", "rated", "score", "score2")
 """Totals of a setting: records, by status, the timed ones and their sum, the scored ones, their sum and of squares."""
 
@@ -117,18 +124,6 @@ def format_number(*, with_words: bool) -> int:
     return 2 * FORMAT + with_words
 
 
-def setting_of(record: Any) -> tuple[Any, ...]:
-    """The values of SETTING_FIELDS of a decoded record."""
-    p = record.pipeline
-    return (
-        p.model, p.model_hash, p.vae, p.sampler, p.scheduler, p.cfg_scale, p.steps, p.width, p.height, p.backend,
-    )  # fmt: skip
-
-
-def origin_of(record: Any) -> tuple[Any, ...]:
-    """The values of ORIGIN_FIELDS of a decoded record."""
-    run, prompt = record.run, record.prompt
-    return (
-        run.run_id, run.source, run.host_id, run.user_id, run.experiment_id,
-        prompt.pack_id, prompt.pack_name, prompt.one_click_action,
-    )  # fmt: skip
+# Both give a tuple of a decoded record's values, ten times a line: attrgetter does that without running Python code.
+setting_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*(f"pipeline.{name}" for name in SETTING_FIELDS))
+origin_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*(f"{ORIGIN_GROUPS[name]}.{name}" for name in ORIGIN_FIELDS))
