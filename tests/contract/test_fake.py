@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -37,10 +41,21 @@ class TestFakeAsAServer(TestFake):
 ASK = BackendContract()
 
 
-def test_pictures_are_the_same_on_every_machine() -> None:
-    """One picture's corner is pinned, so that a change of the painting is noticed."""
-    made = ASK.pixels(FakeBackend(), ASK.txt2img(seed=1))
-    assert made.getpixel((0, 0)) == (85, 20, 255)
+def test_pictures_are_the_same_in_every_process() -> None:
+    """Two fresh interpreters with different hash seeds paint the same picture, and so does this one."""
+    code = """
+import hashlib
+from stablenew.testing.backend_contract import BackendContract
+from stablenew.testing.fake_backend import FakeBackend
+ask = BackendContract()
+print(hashlib.sha256(ask.pixels(FakeBackend(), ask.txt2img()).tobytes()).hexdigest())
+"""
+    said = {hashlib.sha256(ASK.pixels(FakeBackend(), ASK.txt2img()).tobytes()).hexdigest()}
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        said.add(done.stdout.strip())
+    assert len(said) == 1
 
 
 def test_every_setting_shows_in_the_picture() -> None:
