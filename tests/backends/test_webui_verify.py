@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 
 from stablenew.backends.base import Img2ImgRequest, UpscaleRequest
-from stablenew.backends.webui_answer import settings_line
+from stablenew.backends.webui_answer import PictureAnswer, read_answer, settings_line
+from stablenew.backends.webui_client import Reply
 from stablenew.config import Img2ImgSettings, UpscaleSettings
 from stablenew.errors import GenerationFailed, InvalidSetting, UnsupportedStage
 from stablenew.testing.stub_webui import StubWebUI
@@ -260,3 +262,26 @@ def test_infotext_of_a_prompt_that_looks_like_one() -> None:
     assert settings_line(text) == {"Steps": "20", "Lora hashes": "a: 1, b: 2", "Size": "64x64", "Model": "x"}
     assert settings_line("no settings at all") == {}
     assert settings_line("Steps: " + '\\",:' * 10_000)
+
+
+def test_grids_are_passed_over_and_pictures_keep_their_seeds() -> None:
+    """With a grid in front, pictures pair with infotexts behind it and with seeds, which do not count it."""
+    texts = ["Steps: 3, Seed: 5, Size: 8x8", "Steps: 3, Seed: 5", 'Steps: 3, Seed: 6, Lora hashes: "a: 1"']
+    info = {"infotexts": texts, "all_seeds": [5, 6], "all_prompts": ["x", "y"], "index_of_first_image": 1}
+    body = json.dumps({"images": ["grid", "one", "two"], "info": json.dumps(info)}).encode()
+    answer = read_answer(Reply(status=200, body=body))
+    assert isinstance(answer, PictureAnswer)
+    assert answer.images[answer.said.first :] == ("one", "two")
+    assert [(said.seed, said.prompt) for said in answer.said.pictures] == [(5, "x"), (6, "y")]
+    assert answer.said.pictures[1].fields["Lora hashes"] == "a: 1"
+
+
+def test_a_server_that_says_too_much_does_not_fill_the_record(stub: StubWebUI) -> None:
+    """Names and fields of an answer are cut to a length a record can hold."""
+    body = {"images": [], "info": json.dumps({"sd_model_name": "x" * 10_000, "version": "y" * 10_000})}
+    answer = read_answer(Reply(status=200, body=json.dumps(body).encode()))
+    assert isinstance(answer, PictureAnswer)
+    assert len(answer.said.model or "") == len(answer.said.version or "") == 300
+    stub.mind.twist = {"hr_upscaler": "z" * 5000, "hr_scale": 2.0}
+    made = picture(desk(stub), asked(hires_scale=2.0))
+    assert len(made.effective.extra["Hires upscaler"]) == 500

@@ -113,6 +113,7 @@ def settings_line(infotext: str) -> dict[str, str]:
 
 
 _LONGEST_LINE = 20_000
+_LONGEST_NAME = 300
 _PART = re.compile(r'(?P<key>[^:,"]+):(?P<value> *"(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
 
 
@@ -148,17 +149,17 @@ def _said(info: Any) -> Said:
     first = _whole(info.get("index_of_first_image")) or 0
     return Said(
         present=True,
-        sampler=_text(info.get("sampler_name")),
+        sampler=_name(info.get("sampler_name")),
         steps=_whole(info.get("steps")),
         cfg_scale=_number(info.get("cfg_scale")),
         denoise=_number(info.get("denoising_strength")),
-        model=_text(info.get("sd_model_name")),
-        model_hash=_text(info.get("sd_model_hash")),
-        vae=_text(info.get("sd_vae_name")),
-        vae_hash=_text(info.get("sd_vae_hash")),
+        model=_name(info.get("sd_model_name")),
+        model_hash=_name(info.get("sd_model_hash")),
+        vae=_name(info.get("sd_vae_name")),
+        vae_hash=_name(info.get("sd_vae_hash")),
         clip_skip=_whole(info.get("clip_skip")),
         restore_faces=info.get("restore_faces") if isinstance(info.get("restore_faces"), bool) else None,
-        version=_text(info.get("version")),
+        version=_name(info.get("version")),
         job_timestamp=_text(info.get("job_timestamp")),
         first=first if 0 <= first <= 64 else 0,
         pictures=_pictures(info, first),
@@ -195,6 +196,12 @@ def _list(value: Any) -> list[Any]:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _name(value: Any) -> str | None:
+    """A text short enough for a record."""
+    text = _text(value)
+    return text[:_LONGEST_NAME] if text else None
 
 
 def _whole(value: Any) -> int | None:

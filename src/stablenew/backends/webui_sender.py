@@ -20,7 +20,7 @@ from stablenew.backends.http_errors import NoReply
 from stablenew.backends.webui_answer import PictureAnswer, read_answer
 from stablenew.backends.webui_client import Reply, WebUIClient
 from stablenew.backends.webui_flavour import ServerFacts
-from stablenew.backends.webui_progress import ServerState, Whose, interrupt, read_state
+from stablenew.backends.webui_progress import ServerState, Whose, interrupt, read_state, read_task
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError
 
 _TOO_MANY = 429
@@ -165,7 +165,8 @@ class Sender:
                 self._await_server(answer)
                 self._prepare()
                 continue
-            if answer.trouble == "lost" and not resent:
+            # Without a word on its progress nobody knows whether the server still works on it.
+            if answer.trouble == "lost" and not resent and self._facts.progress:
                 resent = True
                 self._await_idle(job, answer)
                 # It may have been restarted meanwhile, and have forgotten what was prepared.
@@ -205,22 +206,26 @@ class Sender:
         raise Cancelled
 
     def _await_idle(self, job: Job, why: NoReply) -> None:
-        """Stop our job if it still runs and return once the server does nothing.
+        """Stop our job if it still runs and return once the server no longer works on it.
 
-        Raises BackendUnavailable when it does not answer or goes on working.
+        Raises BackendUnavailable when it does not answer, or does not stop.
         """
         deadline = time.monotonic() + self._patience.idle_s
-        while time.monotonic() < deadline and not self._abandoned.is_set():
+        while not self._abandoned.is_set():
             if isinstance(self._client.get("/sdapi/v1/options"), NoReply):
                 self._await_server(why)
                 return
             state = read_state(self._client, self._facts)
-            if state is None or not state.busy:
+            task = read_task(self._client, self._facts, job.task_id)
+            if state is None or not state.busy or (task is not None and not task.active and not task.queued):
                 return
-            interrupt(self._client, self._facts, job.task_id, job.whose)
-            self._pause(min(self._facts.poll_s, self._patience.idle_s / 4))
-        message = f"the server at {self._client.url} is still busy after {why.text}: restart it"
-        raise BackendUnavailable(self._client.name, message)
+            ours = interrupt(self._client, self._facts, job.task_id, job.whose)
+            if time.monotonic() > deadline:
+                if not ours:
+                    return
+                message = f"the server at {self._client.url} does not stop after {why.text}: restart it"
+                raise BackendUnavailable(self._client.name, message)
+            self._abandoned.wait(min(self._facts.poll_s, self._patience.idle_s / 4))
 
     def _look_who_runs(self, job: Job) -> None:
         """Remember what runs before our job begins, so that an interrupt can tell it from a stranger's."""

@@ -97,8 +97,8 @@ def _extra(made: Made, server: str) -> dict[str, Any]:
         extra["version"] = made.said.version
     if made.said.vae_hash:
         extra["vae_hash"] = made.said.vae_hash
-    kept = {key: value for key, value in made.picture.fields.items() if key.startswith(_KEPT_FIELDS)}
-    return extra | kept
+    kept = [(key[:60], value[:500]) for key, value in made.picture.fields.items() if key.startswith(_KEPT_FIELDS)]
+    return extra | dict(kept[:24])
 
 
 _KEPT_FIELDS = ("Hires", "Lora hashes", "TI hashes", "ADetailer", "Refiner", "Face restoration", "ENSD", "RNG")
