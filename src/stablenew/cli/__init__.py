@@ -22,6 +22,7 @@ COMMANDS = {
     "records": "stablenew.cli.records:records",
     "rate": "stablenew.cli.rate:rate",
     "ratings": "stablenew.cli.rate:ratings",
+    "import": "stablenew.cli.importing:import_command",
     "report": "stablenew.cli.report:report",
     "backends": "stablenew.cli.backends:backends",
 }

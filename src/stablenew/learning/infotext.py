@@ -13,17 +13,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 import msgspec
 
 TEXT_MAX = 4_000_000
 """Characters of one text that are looked at; no tool writes anything like it."""
 
+ITEMS_MAX = 5_000
+"""Of one settings line; what follows is kept as one piece. Tools write fifty."""
+
 _NEGATIVE = "Negative prompt:"
 _NEEDS_QUOTES = frozenset(",:\n")
 _STARTS_SETTINGS = re.compile(r"\s*Steps: *\d+\s*(,|$)")
-_PAIR = re.compile(r'\s*\w[\w \-/]+:\s*(?:"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
+_PAIR = re.compile(r'\s*\w[\w \-/]{1,100}:\s*(?:"(?:\\.|[^\\"])*"|[^,]*)(?:,|$)')
 _CLOSING = {"{": "}", "[": "]"}
 _STOPS = re.compile(r'["{}\[\]]')
 _STRING_STOPS = re.compile(r'["\\]')
@@ -108,7 +111,7 @@ def _settings_line(lines: list[str]) -> int | None:
     last = lines[-1]
     if last.startswith(_NEGATIVE):
         return None
-    pairs = list(islice(_PAIR.finditer(last), 3))
+    pairs = list(islice(_PAIR.finditer(last[:20_000]), 3))
     return len(lines) - 1 if len(pairs) == 3 else None
 
 
@@ -149,8 +152,8 @@ class _Splitter:
     def parts(self) -> Iterator[str]:
         """The items, verbatim; joined by commas they are the line."""
         start = 0
-        while True:
-            end = self._end_of_item(start)
+        for number in count():
+            end = self._end_of_item(start) if number < ITEMS_MAX else len(self._line)
             yield self._line[start:end]
             if end >= len(self._line):
                 return

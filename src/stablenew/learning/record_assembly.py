@@ -186,7 +186,7 @@ def _pipeline(config: PipelineConfig, context: ExecutionContext, prompt: PromptI
         matrix_mode=text_safe(context.matrix_mode),
         fanout=context.fanout,
         axes=json_safe(context.axes) if context.axes else {},
-        settings_key=_settings_key(context.backend, prompt, planned),
+        settings_key=settings_key(context.backend, prompt, planned),
     )
 
 
@@ -256,7 +256,7 @@ def _outcome(context: ExecutionContext) -> OutcomeInfo:
     )
 
 
-def _settings_key(backend: str, prompt: PromptInfo, stages: list[StageInfo]) -> str:
+def settings_key(backend: str, prompt: PromptInfo, stages: list[StageInfo]) -> str:
     """20 hex digits over everything that decides the picture except the seed, so that seeds group."""
     decisive: list[object] = [backend, prompt.prompt, prompt.negative_prompt]
     for stage in stages:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from stablenew.learning.infotext import format_infotext, infotext
 from stablenew.variant import EffectiveSettings, Variant
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = len(PNG_SIGNATURE) + 25
 _FIELDS = tuple(declared.name for declared in dataclasses.fields(EffectiveSettings))
-_QUOTED = frozenset(',:\n"')
 
 
 def compose_infotext(variant: Variant, effective: EffectiveSettings, seed: int, version: str) -> str:
@@ -32,26 +32,22 @@ def compose_infotext(variant: Variant, effective: EffectiveSettings, seed: int, 
     newline). Keys whose value is None are left out.
     """
     size = f"{effective.width}x{effective.height}" if effective.width and effective.height else None
-    pairs: list[tuple[str, object]] = [
-        ("Steps", effective.steps),
-        ("Sampler", effective.sampler),
-        ("Schedule type", effective.scheduler),
-        ("CFG scale", effective.cfg_scale),
-        ("Seed", seed),
-        ("Size", size),
-        ("Model hash", effective.model_hash),
-        ("Model", effective.model),
-        ("VAE", effective.vae),
-        ("Denoising strength", effective.denoise),
-        ("Clip skip", effective.clip_skip if (effective.clip_skip or 1) > 1 else None),
-        ("Upscaler", effective.upscaler),
-        ("Version", f"StableNew {version}"),
-    ]
-    settings = ", ".join(f"{key}: {_quoted(value)}" for key, value in pairs if value is not None)
-    lines = [variant.prompt]
-    if variant.negative_prompt:
-        lines.append(f"Negative prompt: {variant.negative_prompt}")
-    return "\n".join([*lines, settings])
+    settings = {
+        "Steps": effective.steps,
+        "Sampler": effective.sampler,
+        "Schedule type": effective.scheduler,
+        "CFG scale": effective.cfg_scale,
+        "Seed": seed,
+        "Size": size,
+        "Model hash": effective.model_hash,
+        "Model": effective.model,
+        "VAE": effective.vae,
+        "Denoising strength": effective.denoise,
+        "Clip skip": effective.clip_skip if (effective.clip_skip or 1) > 1 else None,
+        "Upscaler": effective.upscaler,
+        "Version": f"StableNew {version}",
+    }
+    return format_infotext(infotext(variant.prompt, variant.negative_prompt, settings))
 
 
 def combined(before: EffectiveSettings | None, now: EffectiveSettings) -> EffectiveSettings:
@@ -111,8 +107,3 @@ def _text_chunk(keyword: str, text: str) -> bytes:
         encoded = text.encode("utf-8", "replace")
         kind, body = b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + encoded
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _quoted(value: object) -> str:
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return msgspec.json.encode(text).decode() if _QUOTED & set(text) else text

@@ -1,0 +1,1 @@
+"""Records of pictures that other tools made."""
