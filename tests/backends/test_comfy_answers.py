@@ -145,6 +145,11 @@ def test_any_bytes_are_json_or_an_error_of_ours(content: bytes) -> None:
         decode_json(content, backend="x", what="y")
 
 
+def test_numbers_as_python_writes_them_are_read() -> None:
+    """NaN and Infinity, which the server writes where a node has them, do not spoil the answer."""
+    assert decode_json(b'{"max": Infinity, "a": [1]}', backend="x", what="y")["a"] == [1]
+
+
 def test_deep_nesting_is_an_error_of_ours() -> None:
     """JSON nested without end does not end the program."""
     with pytest.raises(GenerationFailed):

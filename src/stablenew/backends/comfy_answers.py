@@ -6,6 +6,7 @@ server's business: they go back to it in a query and are never a path of ours.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -55,10 +56,17 @@ class Submission:
 
 
 def decode_json(content: bytes, *, backend: str, what: str) -> Any:
-    """The JSON in an answer. Raises GenerationFailed when it is none; `what` says whose answer it was."""
+    """The JSON in an answer. Raises GenerationFailed when it is none; `what` says whose answer it was.
+
+    The server writes NaN and Infinity as Python does, where a node's limits or outputs hold them: those are read too.
+    """
     try:
         return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as exc:
         shown = content[:80].decode("utf-8", "replace")
         raise GenerationFailed(backend, f"the server's answer to {what} is not JSON: {shown!r}") from exc
 

@@ -6,6 +6,7 @@ something that cannot be. Only calls that change nothing are repeated. Routes an
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -36,6 +37,7 @@ START_HINT = "start ComfyUI (python main.py), or use --backend local"
 UPLOAD_FOLDER = "stablenew"
 
 _ATTEMPTS = 3
+_PROMPT_ID = re.compile(r"[\w.:-]{1,200}")
 _AWAY = (502, 503, 504)
 _TOO_MANY = 429
 _RETRY_AFTER_LIMIT_S = 30.0
@@ -101,8 +103,8 @@ class ComfyClient:
             raise self._refused(answer)
         decoded = decode_json(answer.content, backend=self.backend, what="POST /prompt")
         given = decoded.get("prompt_id") if isinstance(decoded, Mapping) else None
-        if not isinstance(given, str) or not given:
-            raise GenerationFailed(self.backend, "the server took a job without giving it an id")
+        if not isinstance(given, str) or not _PROMPT_ID.fullmatch(given):
+            raise GenerationFailed(self.backend, "the server took a job without giving it an id that can be used")
         if has_node_errors(decoded):
             self.delete([given])
             self.interrupt(given)

@@ -102,7 +102,7 @@ class ComfyEvents:
                 self._read(socket)
             except (websocket.WebSocketException, OSError, ValueError) as exc:
                 # A ValueError is what the library raises for a close frame that is no UTF-8.
-                log.debug("comfyui_events_lost", reason=type(exc).__name__)
+                log.debug("the events of a ComfyUI server broke off", why=type(exc).__name__)
                 self._disconnect()
                 self._put(Event(kind="lost"))
 
@@ -118,7 +118,7 @@ class ComfyEvents:
             )
             socket.send(_HELLO)
         except (websocket.WebSocketException, OSError, ValueError) as exc:
-            log.debug("comfyui_events_not_connected", reason=type(exc).__name__)
+            log.debug("no events from a ComfyUI server", why=type(exc).__name__)
             return
         self._socket = socket
 

@@ -14,8 +14,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from stablenew.backends.base import GeneratedImage, Outcome, StageRequest, StepProgress, Watch
 from stablenew.backends.comfy_answers import Finished, ImageRef
 from stablenew.backends.comfy_client import ComfyClient
@@ -24,8 +22,9 @@ from stablenew.backends.comfy_job import Job
 from stablenew.backends.comfy_picture import read_picture
 from stablenew.backends.comfy_settings import ComfySettings
 from stablenew.errors import BackendError, BackendUnavailable, Cancelled, GenerationFailed, StableNewError
+from stablenew.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger("stablenew.backends")
 
 MakeJob = Callable[[StageRequest, str], Job]
 """The job for a request and the unique marker its file name shall hold."""
@@ -134,7 +133,7 @@ class JobLine:
             yield from self._fill()
         except BackendUnavailable as exc:
             # There is a picture to fetch first; the next turn meets the trouble again.
-            log.debug("comfyui_server_away", backend=self.client.backend, reason=str(exc))
+            log.debug("a ComfyUI server does not answer", backend=self.client.backend, why=str(exc))
 
     def _submit(self, index: int, attempt: int) -> None:
         self.events.open()
@@ -282,7 +281,9 @@ class JobLine:
         if attempt > _ATTEMPTS or self._losses[live.index] >= _LOSSES:
             yield live.index, self._failure("the server lost the job twice: see its log, it may have run out of memory")
         else:
-            log.warning("comfyui_job_lost", backend=self.client.backend, prompt_id=live.prompt_id)
+            log.warning(
+                "a ComfyUI server lost a job: it is made again", backend=self.client.backend, prompt_id=live.prompt_id
+            )
             self._waiting.appendleft((live.index, attempt))
 
     def _picture(self, live: _Live, finished: Finished) -> GeneratedImage:
@@ -357,7 +358,7 @@ class JobLine:
         try:
             self._stop(list(self._live))
         except BackendError as exc:
-            log.warning("comfyui_jobs_left_behind", backend=self.client.backend, reason=str(exc))
+            log.warning("jobs may be left on a ComfyUI server", backend=self.client.backend, why=str(exc))
 
     def _abandon(self) -> None:
         """Leave nothing of ours on the server, whatever ended the call."""
@@ -372,7 +373,7 @@ class JobLine:
         now = self.clock()
         since = self._trouble_since = now if self._trouble_since is None else self._trouble_since
         patience_s = self.settings.restart_wait_s if self._reached and not self.watch.cancel.stopping else 0.0
-        log.warning("comfyui_server_away", backend=self.client.backend, reason=str(trouble))
+        log.warning("a ComfyUI server does not answer", backend=self.client.backend, why=str(trouble))
         while True:
             if self.clock() - since >= patience_s and not self.watch.cancel.cancelled:
                 raise BackendUnavailable(self.client.backend, str(trouble)) from trouble

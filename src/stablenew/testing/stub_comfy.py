@@ -10,6 +10,7 @@ everything. Pictures come from `paint` (the fake backend's by default, or any ba
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import heapq
@@ -389,6 +390,16 @@ class StubComfy:
         connected.send_binary(head + buffer.getvalue())
 
 
+def main() -> None:
+    """Serve until interrupted; prints the address. For trying things out, and for benchmarks."""
+    parser = argparse.ArgumentParser(description="A ComfyUI server that is none: see stablenew.testing.stub_comfy.")
+    parser.add_argument("--step-s", type=float, default=0.0, help="seconds for each sampling step")
+    given = parser.parse_args()
+    with StubComfy(step_s=given.step_s) as stub:
+        print(stub.url, flush=True)
+        threading.Event().wait()
+
+
 def _about(job: StubJob, **data: Any) -> dict[str, Any]:
     return data | {"prompt_id": job.prompt_id}
 
@@ -402,3 +413,7 @@ def _png(image: Image.Image, job: StubJob) -> bytes:
     with contextlib.closing(image.copy()) as copy:
         copy.save(buffer, "PNG", pnginfo=chunks, compress_level=1)
     return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()
