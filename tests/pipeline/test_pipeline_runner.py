@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -116,6 +117,29 @@ def test_compatible_variants_are_handed_over_together(workspace: Workspace) -> N
     backend = FakeBackend()
     run(workspace, make_config(), 10, backend=backend)
     assert backend.calls.batches == [4, 4, 2]
+
+
+def test_settings_that_alternate_in_the_plan_still_fill_a_batch(workspace: Workspace) -> None:
+    """Eight variants whose steps alternate come as two full batches of four, not as eight of one."""
+    backend, config = FakeBackend(), make_config()
+    variants = [
+        dataclasses.replace(variant, config=make_config(steps=5 + variant.index % 2))
+        for variant in make_variants(config, 8)
+    ]
+    result = PipelineRunner(backend, workspace=workspace).run(config, variants)
+    assert (result.ok, backend.calls.batches) == (8, [4, 4])
+
+
+def test_a_model_is_finished_with_before_the_next_is_loaded(workspace: Workspace) -> None:
+    """Looking ahead never goes across a change of model: each is asked for in one stretch."""
+    backend, config = FakeBackend(), make_config()
+    variants = [
+        dataclasses.replace(variant, config=make_config(model=model, steps=5 + variant.index % 3))
+        for variant, model in zip(make_variants(config, 10), ["fake-model"] * 5 + ["fake-model-b"] * 5, strict=True)
+    ]
+    PipelineRunner(backend, workspace=workspace).run(config, variants)
+    models = [request.model for request in backend.calls.requests]
+    assert models == ["fake-model"] * 5 + ["fake-model-b"] * 5
 
 
 def test_later_stages_get_the_picture_of_the_one_before(workspace: Workspace) -> None:

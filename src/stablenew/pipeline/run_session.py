@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from stablenew.backends.base import Backend, CancelToken, GeneratedImage, Outcome, StageRequest, StepProgress, Watch
@@ -20,6 +19,9 @@ from stablenew.pipeline.work import Work
 from stablenew.variant import Variant
 
 log = get_logger("stablenew.run")
+
+LOOK_AHEAD = 4
+"""Windows of variants that are looked ahead to fill a batch."""
 
 Done = dict[tuple[int, str], dict[StageName, JournalLine]]
 
@@ -66,21 +68,27 @@ class RunSession:
         return set(variant.config.stages) <= set(self._done.get((variant.index, variant.variant_id), ()))
 
     def _batches(self, variants: Iterable[Variant]) -> Iterator[list[Work]]:
-        """Consecutive variants whose next request may be done together, at most a window of them."""
-        batch: list[Work] = []
-        key: Any = None
+        """Variants whose next request may be done together, at most a window of them, nearly in the plan's order.
+
+        A few windows are looked ahead, so that settings which alternate in the plan still fill a batch; never across
+        a change of model, which is what costs most.
+        """
+        waiting: dict[Hashable, list[Work]] = {}
+        model: Any = None
         for variant in variants:
             if self._is_done(variant):
                 continue
+            if (its_model := (variant.config.model, variant.config.vae)) != model:
+                yield from waiting.values()
+                waiting, model = {}, its_model
             work = self._work(variant)
-            its_key = self._key(work)
-            if batch and (its_key != key or len(batch) >= self._parts.window):
-                yield batch
-                batch = []
-            batch.append(work)
-            key = its_key
-        if batch:
-            yield batch
+            key = self._key(work)
+            waiting.setdefault(key, []).append(work)
+            if len(waiting[key]) >= self._parts.window:
+                yield waiting.pop(key)
+            elif sum(map(len, waiting.values())) >= LOOK_AHEAD * self._parts.window:
+                yield waiting.pop(next(iter(waiting)))
+        yield from waiting.values()
 
     def _work(self, variant: Variant) -> Work:
         work = Work(variant=variant, record_id=variant.record_id(self._parts.folder.run_id))
@@ -91,11 +99,12 @@ class RunSession:
             work.picture, work.size = read_init_image(variant.config)
         return work
 
-    def _key(self, work: Work) -> Any:
-        if not work.pending:
-            return None
-        request = self._request(work, work.pending[0])
-        return (work.pending[0], None if request is None else self._parts.backend.batch_key(request))
+    def _key(self, work: Work) -> Hashable:
+        return (work.pending[0], self._stage_key(work, work.pending[0])) if work.pending else None
+
+    def _stage_key(self, work: Work, stage: StageName) -> Hashable:
+        request = self._request(work, stage)
+        return None if request is None else self._parts.backend.batch_key(request)
 
     def _request(self, work: Work, stage: StageName) -> StageRequest | None:
         return build_request(work.variant, stage, work.picture, work.size)
@@ -116,13 +125,12 @@ class RunSession:
                 if not work.ended and pending[id(work)][-1] == stage:
                     self._end(work)
 
-    def _groups(self, todo: list[Work], stage: StageName) -> Iterator[list[Work]]:
-        def key(work: Work) -> Any:
-            request = self._request(work, stage)
-            return None if request is None else self._parts.backend.batch_key(request)
-
-        for _, group in groupby(todo, key):
-            yield list(group)
+    def _groups(self, todo: list[Work], stage: StageName) -> list[list[Work]]:
+        """Those of a batch that may also do this stage together."""
+        groups: dict[Hashable, list[Work]] = {}
+        for work in todo:
+            groups.setdefault(self._stage_key(work, stage), []).append(work)
+        return list(groups.values())
 
     def _execute_stage(self, group: list[Work], stage: StageName) -> None:
         if self._halting:
