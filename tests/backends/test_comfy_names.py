@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.backends.comfy_names import our_sampler, our_scheduler, their_sampler, their_scheduler
+from stablenew.backends.comfy_names import our_sampler, our_scheduler, split_joined, their_sampler, their_scheduler
 from stablenew.backends.comfy_objects import decode_object_info
 from stablenew.backends.comfy_prompt import Lora, mark_embeddings, match_file, take_loras
 from stablenew.errors import InvalidSetting, UnknownChoice
@@ -60,6 +60,22 @@ def test_unknown_sampler_names_the_nearest(wrong: str, nearest: str) -> None:
     with pytest.raises(UnknownChoice) as refused:
         their_sampler(wrong, SAMPLERS, "x")
     assert refused.value.nearest == nearest
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "split"),
+    [
+        ("DPM++ 2M Karras", "Automatic", ("DPM++ 2M", "Karras")),
+        ("dpm++ 2m sde exponential", "automatic", ("dpm++ 2m sde", "Exponential")),
+        ("DPM++ 2M Karras", "Beta", ("DPM++ 2M Karras", "Beta")),
+        ("Euler a", "Automatic", ("Euler a", "Automatic")),
+        ("Karras", "Automatic", ("Karras", "Automatic")),
+        ("Nope Karras", "Automatic", ("Nope Karras", "Automatic")),
+    ],
+)
+def test_old_joined_names_are_taken_apart(sampler: str, scheduler: str, split: tuple[str, str]) -> None:
+    """A joined name is two where the first is a sampler and no other schedule is named; else it stays as it is."""
+    assert split_joined(sampler, scheduler) == split
 
 
 def test_a_sampler_this_server_lacks_is_refused() -> None:

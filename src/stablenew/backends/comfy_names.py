@@ -101,6 +101,16 @@ def their_scheduler(name: str, sampler: str, known: Iterable[str], backend: str)
     return _theirs(name, _SCHEDULERS | _ALSO_SCHEDULERS, known, our_schedulers(known), backend, "scheduler")
 
 
+def split_joined(sampler: str, scheduler: str) -> tuple[str, str]:
+    """Sampler and schedule of an old joined name such as "DPM++ 2M Karras"; a schedule that is named stays."""
+    if scheduler.casefold() == AUTOMATIC.casefold():
+        for label in _SCHEDULERS:
+            first = sampler[: -len(label) - 1]
+            if sampler.casefold() == f"{first} {label}".casefold() and first.casefold() in _FOLDED_SAMPLERS:
+                return first, label
+    return sampler, scheduler
+
+
 def _theirs(
     name: str, table: Mapping[str, str], known: tuple[str, ...], ours: tuple[str, ...], backend: str, kind: str
 ) -> str:
@@ -111,5 +121,6 @@ def _theirs(
     return found
 
 
+_FOLDED_SAMPLERS = frozenset(name.casefold() for pair in _SAMPLERS.items() for name in pair)
 _BACK_SAMPLERS = {theirs: ours for ours, theirs in _SAMPLERS.items()}
 _BACK_SCHEDULERS = {theirs: ours for ours, theirs in _SCHEDULERS.items()}

@@ -15,7 +15,14 @@ from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest
 from stablenew.backends.comfy_graph import Graph, Node, graph_to_json
 from stablenew.backends.comfy_job import PREFIX, Job, Store
 from stablenew.backends.comfy_mapping import WorkflowMapping, map_workflow
-from stablenew.backends.comfy_names import our_sampler, our_scheduler, their_sampler, their_scheduler
+from stablenew.backends.comfy_names import (
+    AUTOMATIC,
+    our_sampler,
+    our_scheduler,
+    split_joined,
+    their_sampler,
+    their_scheduler,
+)
 from stablenew.backends.comfy_objects import InputSpec, NodeClasses
 from stablenew.backends.comfy_prompt import mark_embeddings, match_file, take_loras
 from stablenew.backends.comfy_resolve import Shelf
@@ -107,14 +114,15 @@ _DEFAULTS: Mapping[str, Any] = {
 def _asked(shelf: Shelf, request: StageRequest) -> dict[str, Any]:
     """What a request asks for, by our names of settings; what it leaves open is not there."""
     sampling = resolve.sampling_settings(request)
+    sampler, scheduler = split_joined(sampling.sampler or _PLAIN.sampler, sampling.scheduler or AUTOMATIC)
     asked: dict[str, Any] = {
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
         "seed": request.seed,
         "model": request.model or shelf.model,
         "vae": request.vae,
-        "sampler": sampling.sampler,
-        "scheduler": sampling.scheduler,
+        "sampler": sampler,
+        "scheduler": scheduler,
         "steps": sampling.steps,
         "cfg_scale": sampling.cfg_scale,
         "clip_skip": resolve.clip_skip(request),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest, UpscaleRequest
 from stablenew.backends.comfy_graph import Enlarging, Hires, LoraFile, ModelParts, Refiner, Sampling, Texts
-from stablenew.backends.comfy_names import their_sampler, their_scheduler
+from stablenew.backends.comfy_names import AUTOMATIC, split_joined, their_sampler, their_scheduler
 from stablenew.backends.comfy_objects import NodeClasses
 from stablenew.backends.comfy_prompt import Lora, mark_embeddings, match_file, take_loras
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings, server_extras_in_use
@@ -94,13 +94,11 @@ def find_sampling(shelf: Shelf, request: StageRequest) -> Sampling:
     """How the request is sampled, in the server's names. Raises UnknownChoice."""
     settings = sampling_settings(request)
     refuse_extras(shelf, settings, _DONE_EXTRAS)
-    samplers = shelf.classes.choices("KSampler", "sampler_name")
-    sampler = their_sampler(settings.sampler or "", samplers, shelf.backend)
-    schedulers = shelf.classes.choices("KSampler", "scheduler")
+    sampler, scheduler = _sampler_and_scheduler(shelf, settings.sampler or "", settings.scheduler or AUTOMATIC)
     return Sampling(
         seed=request.seed,
         sampler=sampler,
-        scheduler=their_scheduler(settings.scheduler or "Automatic", sampler, schedulers, shelf.backend),
+        scheduler=scheduler,
         steps=settings.steps or 1,
         cfg=7.0 if settings.cfg_scale is None else settings.cfg_scale,
         denoise=denoise(request),
@@ -120,12 +118,13 @@ def find_hires(shelf: Shelf, request: Txt2ImgRequest, size: tuple[int, int], fir
     if width % 8 or height % 8:
         allowed = f"a factor that gives sides in multiples of 8: {width}x{height} is not"
         raise InvalidSetting("txt2img.hires_scale", settings.hires_scale, allowed)
-    sampler, scheduler = settings.hires_sampler or settings.sampler, settings.hires_scheduler or settings.scheduler
-    theirs = their_sampler(sampler, shelf.classes.choices("KSampler", "sampler_name"), shelf.backend)
+    sampler, scheduler = _sampler_and_scheduler(
+        shelf, settings.hires_sampler or settings.sampler, settings.hires_scheduler or settings.scheduler
+    )
     sampling = dataclasses.replace(
         first,
-        sampler=theirs,
-        scheduler=their_scheduler(scheduler, theirs, shelf.classes.choices("KSampler", "scheduler"), shelf.backend),
+        sampler=sampler,
+        scheduler=scheduler,
         steps=settings.hires_steps or first.steps,
         cfg=first.cfg if settings.hires_cfg_scale is None else settings.hires_cfg_scale,
         denoise=settings.hires_denoise,
@@ -209,6 +208,14 @@ def denoise(request: StageRequest) -> float:
 def clip_skip(request: StageRequest) -> int:
     """From which layer before the end the text is taken."""
     return request.settings.clip_skip if isinstance(request, Txt2ImgRequest) else request.clip_skip
+
+
+def _sampler_and_scheduler(shelf: Shelf, sampler: str, scheduler: str) -> tuple[str, str]:
+    """Both in the server's names."""
+    sampler, scheduler = split_joined(sampler, scheduler)
+    theirs = their_sampler(sampler, shelf.classes.choices("KSampler", "sampler_name"), shelf.backend)
+    known = shelf.classes.choices("KSampler", "scheduler")
+    return theirs, their_scheduler(scheduler, theirs, known, shelf.backend)
 
 
 def _enlarging(shelf: Shelf, name: str, width: int, height: int) -> Enlarging:

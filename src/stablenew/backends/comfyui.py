@@ -27,6 +27,7 @@ from stablenew.errors import BackendUnavailable, GenerationFailed, UnknownChoice
 
 _WINDOW_PER_DEPTH = 8
 _FRESH_S = 10.0
+_POOLED_WAIT_S = 2.0
 _NEEDED = ("CheckpointLoaderSimple", "KSampler", "CLIPTextEncode", "VAEDecode", "SaveImage")
 
 T = TypeVar("T")
@@ -162,10 +163,12 @@ class ComfyBackend:
 def open_backend(options: BackendOptions) -> ComfyBackend:
     """The server at `options.url`, or at ComfyUI's usual local address. Raises InvalidSetting for wrong settings."""
     url, in_url = split_url(options.url or DEFAULT_URL)
+    # Among others, waiting for this server to come back would only keep its work from them.
+    patience = {"restart_wait_s": _POOLED_WAIT_S} if options.pooled else {}
     return ComfyBackend(
         name=options.name,
         url=url,
-        settings=read_settings(options.name, options.settings),
+        settings=read_settings(options.name, {**patience, **options.settings}),
         model=options.model,
         credential=find_credential(options.name, in_url=in_url, workspace=options.workspace),
         workspace=options.workspace,
