@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from stablenew.backends import diffusers_loading, diffusers_models
 from stablenew.backends.base import CancelToken, GeneratedImage, Txt2ImgRequest, Watch
 from stablenew.backends.diffusers_local import LocalBackend, open_backend
-from stablenew.backends.diffusers_models import find_model, has_only_fp16, model_hash
+from stablenew.backends.diffusers_models import find_model, find_vae, has_only_fp16, model_hash
 from stablenew.backends.diffusers_painting import Painter
 from stablenew.backends.registry import BackendOptions
 from stablenew.errors import (
@@ -365,6 +365,21 @@ class TestModels:
         diffusers_models.read_facts.cache_clear()
         with pytest.raises(InvalidSetting, match="cannot be read"):
             opened(tmp_path).check(ASK.txt2img())
+
+    def test_a_place_that_cannot_be_read_is_refused(
+        self, opened: Opener, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A model or VAE in a folder this person may not look into is refused by that reason."""
+
+        def is_file(_: Path) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+        backend = opened()
+        monkeypatch.setattr(Path, "is_file", is_file)
+        with pytest.raises(InvalidSetting, match=r"setting model .* can be read \(Permission denied\)"):
+            backend.check(ASK.txt2img())
+        with pytest.raises(InvalidSetting, match=r"setting vae .* can be read \(Permission denied\)"):
+            find_vae(str(folder), backend="local")
 
     def test_models_of_the_workspace_are_found_by_name(self, opened: Opener, folder: Path, tmp_path: Path) -> None:
         """A relative name is looked for in the workspace's folder `models`, from which it cannot climb out."""

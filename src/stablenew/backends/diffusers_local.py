@@ -63,6 +63,7 @@ class LocalBackend:
         self._around = Surroundings(backend=options.name, model=options.model, workspace=options.workspace)
         self._settings = settings
         self._clock = clock
+        self._has_packages = False
         self._loaded: tuple[tuple[ModelSource, ModelSource | None], Painter] | None = None
 
     def capabilities(self) -> Capabilities:
@@ -205,10 +206,13 @@ class LocalBackend:
         return self._loaded[1]
 
     def _need_packages(self) -> None:
+        if self._has_packages:
+            return
         missing = [name for name in _NEEDED if find_spec(name) is None]
         if missing:
             text = f"backend {self.name} needs {', '.join(missing)}: pip install 'stablenew[local]'"
             raise BackendUnavailable(self.name, text)
+        self._has_packages = True
 
 
 def open_backend(options: BackendOptions) -> LocalBackend:

@@ -52,8 +52,15 @@ def find_model(asked: str | None, *, backend: str, workspace: Path | None = None
     """
     if asked is None or asked == EMBEDDED:
         return ModelSource(kind="folder", name=EMBEDDED, location=str(_embedded(backend)))
+    try:
+        return _find_model(asked, backend, workspace)
+    except OSError as exc:
+        raise InvalidSetting("model", asked, f"a place that can be read ({exc.strerror})") from exc
+
+
+def _find_model(asked: str, backend: str, workspace: Path | None) -> ModelSource:
     for path in _places(asked, workspace):
-        if path.is_file() and path.suffix in _CHECKPOINTS:
+        if path.suffix in _CHECKPOINTS and path.is_file():
             return ModelSource(kind="file", name=path.stem, location=str(path.resolve()))
         if path.is_dir():
             if not (path / "model_index.json").is_file():
@@ -65,7 +72,14 @@ def find_model(asked: str | None, *, backend: str, workspace: Path | None = None
 
 
 def find_vae(asked: str, *, backend: str, workspace: Path | None = None) -> ModelSource:
-    """The VAE meant by `asked`: a diffusers folder, a checkpoint file or a hub id. Raises UnknownChoice."""
+    """The VAE meant by `asked`: a diffusers folder, a checkpoint file or a hub id. Raises as `find_model`."""
+    try:
+        return _find_vae(asked, backend, workspace)
+    except OSError as exc:
+        raise InvalidSetting("vae", asked, f"a place that can be read ({exc.strerror})") from exc
+
+
+def _find_vae(asked: str, backend: str, workspace: Path | None) -> ModelSource:
     for path in _places(asked, workspace):
         if path.is_file() and path.suffix in _CHECKPOINTS:
             return ModelSource(kind="file", name=path.stem, location=str(path.resolve()))
