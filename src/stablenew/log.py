@@ -85,9 +85,13 @@ def _drop_below_console_level(_: WrappedLogger, method: str, event: EventDict) -
 
 
 class _Stderr:
-    """Prints to whatever sys.stderr is at the time of the line, so that a captured stream sees it."""
+    """Prints to whatever sys.stderr is at the time of the line, so that a captured stream sees it.
+
+    Nobody reading it any more (a closed pipe or terminal) is no reason for what is logged about to fail.
+    """
 
     def _print(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError, ValueError):
+            print(message, file=sys.stderr, flush=True)
 
     debug = info = warning = error = critical = msg = _print

@@ -86,6 +86,20 @@ def test_a_promotion_that_cannot_be_is_refused(run, arguments: list[str], says: 
     assert says in str(run("runs", "promote", "r", *arguments).exception)
 
 
+def test_a_stage_between_those_done_is_promoted_in_its_place(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """img2img named after txt2img and upscale: txt2img's picture is kept, the other two are made in their order."""
+    assert run("run", "pack.txt", "--backend", "fake", "--run-id", "r", "--stages", "txt2img,upscale").return_value == 0
+    done = run("runs", "promote", "r", "--variants", "1", "--stages", "img2img")
+    assert done.return_value == 0, done.output
+    assert [each["stage"] for each in records(workspace, "r-promoted")[0]["pipeline"]["stages"]] == [  # type: ignore[union-attr,attr-defined]
+        "txt2img",
+        "img2img",
+        "upscale",
+    ]
+    made = sorted(path.name.rpartition("-")[2] for path in (workspace.runs / "r-promoted/images").iterdir())
+    assert made == ["img2img.png", "upscale.png"]
+
+
 def test_a_preset_is_applied_by_name_and_set_overrides_it(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
     """The preset's steps hold, its guidance is overridden."""
     assert "saved" in run("preset", "save", "mine", "--set", "steps=33", "--set", "cfg_scale=9").output

@@ -102,6 +102,17 @@ def test_the_ancestors_presets_are_imported_with_a1111_names() -> None:
     assert passed_over == ("txt2img.enable_hr_magic",)
 
 
+def test_labels_in_any_script_are_told_apart(workspace: Workspace) -> None:
+    """Two labels that differ only in letters beyond a to z are two actions."""
+    for label in ("東京 1", "大阪 1", "Château"):
+        save_action(workspace, label, OneClickAction(label=label, packs=("p.txt",)))
+    assert [read_action(workspace, name).label for name in ("東京1", "大阪-1", "CHÂTEAU")] == [
+        "東京 1",
+        "大阪 1",
+        "Château",
+    ]
+
+
 def test_a_packs_sidecar_is_imported_for_its_preset_data() -> None:
     """Only `preset_data` of a sidecar is settings."""
     data = {"pack_data": {"matrix": {"enabled": True}}, "preset_data": {"txt2img": {"steps": 12}}}

@@ -128,6 +128,22 @@ def test_a_torn_line_in_the_journal_costs_that_stage_only(workspace: Workspace) 
     }
 
 
+def test_a_journal_line_that_does_not_fit_on_the_disk_leaves_nothing_behind(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short write costs its own stage: the lines after it are whole, and so is the next one's."""
+    real, short = os.write, [False, True, False, False]
+
+    def write(descriptor: int, data: bytes) -> int:
+        return real(descriptor, data[:100] if short.pop(0) else data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", write)
+        run(workspace, count=4, learning=False, stages="txt2img")
+    assert short == []
+    assert [index for index, _ in RunFolder(workspace, "r").done_stages()] == [0, 2, 3]
+
+
 def test_the_list_of_runs_says_where_each_stands(workspace: Workspace) -> None:
     """Made, failed and unfinished variants of a run, from its folder alone."""
     cancel = CancelToken()

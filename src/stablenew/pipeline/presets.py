@@ -108,7 +108,12 @@ def import_preset(data: bytes, source: Path | str) -> tuple[Preset, tuple[str, .
         said = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError) as exc:
         raise InputError(f"{source} is not a preset: {exc}") from exc
-    said = said.get("preset_data", said)
+    settings, passed_over = settings_of_ancestor(said.get("preset_data", said))
+    return Preset(settings=settings, note=f"imported from {Path(source).name}"), passed_over
+
+
+def settings_of_ancestor(said: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Settings by path out of nested stages with A1111's names, and the keys passed over. Raises InvalidSetting."""
     settings: dict[str, Any] = {}
     passed_over: list[str] = []
     for path, value in _leaves(said):
@@ -117,7 +122,7 @@ def import_preset(data: bytes, source: Path | str) -> tuple[Preset, tuple[str, .
             passed_over.append(path)
         else:
             settings[known] = parse_value(declared_settings()[known], value)
-    return Preset(settings=settings, note=f"imported from {Path(source).name}"), tuple(passed_over)
+    return settings, tuple(passed_over)
 
 
 def _leaves(said: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -171,4 +176,4 @@ def _names(folder: Path) -> list[str]:
 
 
 def _folded(name: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "", name.casefold()) or name
+    return re.sub(r"[\W_]+", "", name.casefold()) or name

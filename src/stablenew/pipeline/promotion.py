@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stablenew.config import StageName
+from stablenew.config import STAGES, StageName
 from stablenew.errors import InputError
 from stablenew.pipeline.run_folder import JournalLine, RunFolder, RunManifest, open_run
 from stablenew.variant import Variant
@@ -17,15 +17,15 @@ from stablenew.workspace import Workspace
 
 
 def stages_left(manifest: RunManifest, named: tuple[StageName, ...]) -> tuple[StageName, ...]:
-    """All stages of the promoted run: those the run has, then the `named` ones, or where none is, those it paused at.
+    """All stages of the promoted run, in order: those the run has and the `named` ones, else those it paused at.
 
     Raises InputError when there is no stage left.
     """
     done: tuple[StageName, ...] = tuple(manifest.config["stages"])
-    left = tuple(stage for stage in named or manifest.paused_stages if stage not in done)
+    left = {stage for stage in named or manifest.paused_stages if stage not in done}
     if not left:
         raise InputError(f"run {manifest.run_id} has no stage left to continue with: name them with --stages")
-    return done + left
+    return tuple(stage for stage in STAGES if stage in left.union(done))
 
 
 def begin_promotion(

@@ -9,6 +9,7 @@ runs/RUN_ID/log.jsonl        the log
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -95,11 +96,15 @@ class RunFolder:
         write_atomically(self.manifest_path, msgspec.json.format(msgspec.json.encode(manifest)), durable=True)
 
     def append_journal(self, line: JournalLine) -> None:
-        """Add `line` to the journal in one write."""
+        """Add `line` to the journal in one write. Raises OSError; then nothing of it is left there."""
         if self._journal is None:
-            self._journal = os.open(self.journal_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+            self._journal = os.open(self.journal_path, flags, 0o644)
             _end_last_line(self._journal)
-        os.write(self._journal, msgspec.json.encode(line) + b"\n")
+        data, size = msgspec.json.encode(line) + b"\n", os.fstat(self._journal).st_size
+        if os.write(self._journal, data) != len(data):
+            os.ftruncate(self._journal, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def read_journal(self) -> Iterator[JournalLine]:
         """Every readable line of the journal, in order; a torn one is passed over."""
