@@ -126,10 +126,10 @@ def test_a_dead_server_cannot_use_up_what_a_living_one_can_do() -> None:
 
 
 def test_the_faster_gets_more(stubs: list[StubWebUI]) -> None:
-    """A server three times as fast makes more of the pictures, and the slow one does not start the last."""
+    """A server four times as fast makes more of the pictures."""
     stubs[0].mind.step_s, stubs[1].mind.step_s = 0.01, 0.04
     made = run(pool_of(stubs[:2]), [asked(seed=seed) for seed in range(30)])
-    assert servers(made).count("server 0") > 2 * servers(made).count("server 1") > 0
+    assert servers(made).count("server 0") > servers(made).count("server 1") + 3 > 3
 
 
 def test_the_slow_do_not_take_what_the_fast_finish_sooner() -> None:

@@ -125,7 +125,7 @@ def test_stop_finishes_the_picture_being_made(stub: StubWebUI) -> None:
     stub.mind.step_s = 0.03
     token = CancelToken()
     watch = Watch(cancel=token, progress=lambda _: token.stop())
-    made = outcomes(desk(stub), [asked(steps=5), asked(seed=2), asked(seed=3)], watch)
+    made = outcomes(desk(stub), [asked(steps=15), asked(seed=2), asked(seed=3)], watch)
     assert isinstance(made[0], GeneratedImage)
     assert [type(outcome) for outcome in made[1:]] == [Cancelled, Cancelled]
     assert stub.mind.made == 1

@@ -12,41 +12,44 @@ from stablenew.backends.webui import open_backend
 from stablenew.testing.backend_contract import BackendContract
 from stablenew.testing.stub_webui import StubWebUI
 
-# A step long enough to be seen and to be interrupted in, short enough to run hundreds of them.
-STEP_S = 0.02
 SETTINGS = {"poll_s": 0.004, "reconnect_s": 2.0, "idle_wait_s": 5.0}
 
 
 class WebUIContract(BackendContract):
     upscale_methods = ("img2img", "upscaler")
 
+    @pytest.fixture
+    def step_s(self, request: pytest.FixtureRequest) -> float:
+        """Seconds a step takes: long where a test interrupts in the middle of one picture, whatever else runs here."""
+        return 0.1 if "cancel_inside" in request.node.name else 0.003
+
 
 class TestA1111(WebUIContract):
     @pytest.fixture
-    def backend(self) -> Iterator[Backend]:
-        with StubWebUI(flavour="A1111", step_s=STEP_S) as stub:
+    def backend(self, step_s: float) -> Iterator[Backend]:
+        with StubWebUI(flavour="A1111", step_s=step_s) as stub:
             yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
 
 
 class TestA1111WithoutUI(WebUIContract):
     @pytest.fixture
-    def backend(self) -> Iterator[Backend]:
-        with StubWebUI(flavour="A1111", ui=False, step_s=STEP_S) as stub:
+    def backend(self, step_s: float) -> Iterator[Backend]:
+        with StubWebUI(flavour="A1111", ui=False, step_s=step_s) as stub:
             yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
 
 
 class TestForge(WebUIContract):
     @pytest.fixture
-    def backend(self) -> Iterator[Backend]:
-        with StubWebUI(flavour="Forge", step_s=STEP_S, user="me", password="secret") as stub:
+    def backend(self, step_s: float) -> Iterator[Backend]:
+        with StubWebUI(flavour="Forge", step_s=step_s, user="me", password="secret") as stub:
             url = stub.url.replace("//", "//me:secret@")
             yield open_backend(BackendOptions(name="desk", url=url, settings=SETTINGS))
 
 
 class TestSDNext(WebUIContract):
     @pytest.fixture
-    def backend(self) -> Iterator[Backend]:
-        with StubWebUI(flavour="SD.Next", step_s=STEP_S) as stub:
+    def backend(self, step_s: float) -> Iterator[Backend]:
+        with StubWebUI(flavour="SD.Next", step_s=step_s) as stub:
             yield open_backend(BackendOptions(name="desk", url=stub.url, settings=SETTINGS))
 
 
