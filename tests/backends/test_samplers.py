@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import diffusers
@@ -132,6 +133,54 @@ def test_schedules_make_a_difference(sampler: str) -> None:
         assert seen.get(name) == seen.get(twin)
     distinct = [tuple(times) for name, times in seen.items() if name not in twins and name != "Automatic"]
     assert len(set(distinct)) == len(distinct)
+
+
+@pytest.mark.parametrize("steps", [5, 20])
+@pytest.mark.parametrize("sampler", ["DPM++ 2M", "DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE"])
+def test_dpm_samplers_are_those_of_k_diffusion(sampler: str, steps: int) -> None:
+    """The multistep samplers go where the algorithms of k-diffusion go, step for step with the same noise."""
+    made = make_scheduler(resolve(sampler, "Karras"), {**MODEL, "prediction_type": "epsilon"})
+    made.set_timesteps(steps)
+    start = torch.randn(1, 4, 4, 4, generator=generator(5))
+    sample, drawn = start, generator(1)
+    for time, sigma in zip(made.timesteps, made.sigmas, strict=False):
+        full = sample * (1 + sigma**2).sqrt()
+        answer = (full - denoised(full, sigma)) / sigma
+        sample = made.step(answer, time, sample, generator=drawn, return_dict=False)[0]
+    expected = k_diffusion(sampler, start * (1 + made.sigmas[0] ** 2).sqrt(), made.sigmas, generator(1))
+    assert torch.allclose(sample, expected, atol=2e-3)
+
+
+def denoised(sample: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """A made-up model, curved enough that the order of a sampler shows."""
+    return torch.tanh(sample / (1 + sigma**2).sqrt()) * (0.5 + torch.exp(-sigma))
+
+
+def k_diffusion(sampler: str, x: torch.Tensor, sigmas: torch.Tensor, drawn: torch.Generator) -> torch.Tensor:
+    """The update formulas of `sample_dpmpp_2m`, `sample_dpmpp_2m_sde` and `sample_dpmpp_3m_sde` (eta 1, s_noise 1)."""
+    eta = 0.0 if sampler == "DPM++ 2M" else 1.0
+    seen: list[torch.Tensor] = []
+    steps: list[torch.Tensor] = []
+    for sigma, following in pairwise(sigmas):
+        seen.insert(0, denoised(x, sigma))
+        noise = torch.randn(x.shape, generator=drawn)
+        if following == 0:
+            return seen[0]
+        h = (sigma / following).log()
+        h_eta = h * (eta + 1)
+        x = torch.exp(-h_eta) * x - (-h_eta).expm1() * seen[0]
+        phi_2 = (-h_eta).expm1() / h_eta + 1
+        if sampler == "DPM++ 3M SDE" and len(steps) > 1:
+            r0, r1 = steps[0] / h, steps[1] / h
+            d1_0, d1_1 = (seen[0] - seen[1]) / r0, (seen[1] - seen[2]) / r1
+            d1 = d1_0 + (d1_0 - d1_1) * r0 / (r0 + r1)
+            x = x + phi_2 * d1 - (phi_2 / h_eta - 0.5) * (d1_0 - d1_1) / (r0 + r1)
+        elif steps:
+            weight = phi_2 if sampler in ("DPM++ 3M SDE", "DPM++ 2M SDE Heun") else -0.5 * (-h_eta).expm1()
+            x = x + weight * (seen[0] - seen[1]) / (steps[0] / h)
+        x = x + noise * following * (-(-2 * h * eta).expm1()).sqrt()
+        steps.insert(0, h)
+    raise AssertionError("the noise levels do not end at 0")
 
 
 @pytest.mark.parametrize("scheduler", ["Karras", "Exponential"])

@@ -1,8 +1,7 @@
 """Samplers and noise schedules by the names people use, and what diffusers calls them; imports no torch.
 
 A name stands here only when diffusers has that very algorithm. "DPM++ 2S a", "DPM fast", "DPM adaptive" and "Restart"
-are missing because it has none of them; "DPM++ 3M SDE" because its third-order term is not that of k-diffusion
-(diffusers 0.42: -0.5 where +0.5 belongs); the schedule "Beta" because it spreads noise levels where everybody else
+are missing because it has none of them; the schedule "Beta" because it spreads noise levels where everybody else
 spreads times. The mapping follows the table in the diffusers documentation ("Schedulers") and the algorithms of
 k-diffusion. Random samplers draw each picture's noise from that picture's own generator.
 """
@@ -43,12 +42,12 @@ class _Known:
     zero_snr: bool = False
 
 
-def _dpm(algorithm: str, *, order: int = 2, solver: str = "midpoint") -> _Known:
+def _dpm(algorithm: str, *, order: int = 2, solver: str = "midpoint", ease_out: bool = True) -> _Known:
     told = {
         "algorithm_type": algorithm,
         "solver_order": order,
         "solver_type": solver,
-        "lower_order_final": True,
+        "lower_order_final": ease_out,
         "euler_at_final": False,
         "final_sigmas_type": "zero",
         "use_lu_lambdas": False,
@@ -65,6 +64,7 @@ _SAMPLERS: Mapping[str, _Known] = {
     "DPM++ 2M": _dpm("dpmsolver++"),
     "DPM++ 2M SDE": _dpm("sde-dpmsolver++"),
     "DPM++ 2M SDE Heun": _dpm("sde-dpmsolver++", solver="heun"),
+    "DPM++ 3M SDE": _dpm("sde-dpmsolver++", order=3, solver="heun", ease_out=False),
     "DPM++ SDE": _Known(scheduler_class="DPMSolverSDEScheduler", told={}),
     "UniPC": _Known(
         scheduler_class="UniPCMultistepScheduler",
@@ -100,6 +100,7 @@ _ALIASES = {
     "k_euler": "Euler",
     "dpmpp_2m": "DPM++ 2M",
     "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_3m_sde": "DPM++ 3M SDE",
     "dpmpp_sde": "DPM++ SDE",
     "uni_pc": "UniPC",
     "dpm_2": "DPM2",
