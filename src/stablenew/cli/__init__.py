@@ -23,6 +23,7 @@ COMMANDS = {
     "rate": "stablenew.cli.rate:rate",
     "ratings": "stablenew.cli.rate:ratings",
     "import": "stablenew.cli.importing:import_command",
+    "export": "stablenew.cli.export:export",
     "report": "stablenew.cli.report:report",
     "backends": "stablenew.cli.backends:backends",
 }

@@ -27,6 +27,7 @@ from stablenew.learning.learning_reader import read_current_records
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.rating_fold import read_feedback, with_feedback
 from stablenew.learning.record_settings import flat_settings, record_infotext
+from stablenew.learning.share import Share, without_words
 from stablenew.pipeline.run_folder import write_atomically
 from stablenew.report.thumbnails import SIDE, thumbnails
 from stablenew.workspace import Workspace
@@ -62,10 +63,36 @@ def write_report(
     records = records_of(workspace, name)
     if not records:
         raise NotFound("run or experiment with records", name, workspace.records, "stablenew runs list shows runs")
-    path = path or workspace.runs / name / "report.html"
+    return write_records_report(
+        records,
+        path or workspace.runs / name / "report.html",
+        workspace.root,
+        _title(records, name),
+        limit=limit,
+        thumbnail_side=thumbnail_side,
+        on_progress=on_progress,
+    )
+
+
+def write_records_report(
+    records: Sequence[LearningRecord],
+    path: Path,
+    root: Path,
+    title: str,
+    *,
+    limit: int = PICTURES_MAX,
+    thumbnail_side: int = SIDE,
+    share: Share = "full",
+    on_progress: Callable[[int], None] | None = None,
+) -> WrittenReport:
+    """Write the report of any records to `path`; their image paths are relative to `root`.
+
+    With `share` "settings" prompts and notes are left out, and the originals, which hold them, are not linked. Raises
+    InputError when it cannot be written.
+    """
     shown = records[:limit]
-    items = report_items(shown, workspace.root, path.parent, thumbnail_side=thumbnail_side, on_progress=on_progress)
-    page = render_report(_title(shown, name), _subtitle(records, limit), items, _axes(shown))
+    items = report_items(shown, root, path.parent, share=share, thumbnail_side=thumbnail_side, on_progress=on_progress)
+    page = render_report(title, _subtitle(records, limit), items, _axes(shown) if share == "full" else [])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page.encode())
@@ -95,6 +122,7 @@ def report_items(
     root: Path,
     folder: Path,
     *,
+    share: Share = "full",
     thumbnail_side: int = SIDE,
     on_progress: Callable[[int], None] | None = None,
 ) -> list[dict[str, Any]]:
@@ -104,7 +132,8 @@ def report_items(
     for record, path, small in zip(records, paths, thumbnails(paths, thumbnail_side), strict=True):
         thumb = {"thumb": small.uri if small else None}
         size = dict(zip(("width", "height"), small.size if small else (None, None), strict=True))
-        items.append(_facts(record) | _link(path, folder) | thumb | size)
+        facts = _facts(record) if share == "full" else _facts(without_words(record))
+        items.append(facts | _link(path if share == "full" else None, folder) | thumb | size)
         if on_progress is not None:
             on_progress(len(items))
     return items
@@ -206,8 +235,10 @@ def _title(records: Sequence[LearningRecord], name: str) -> str:
 
 def _subtitle(records: Sequence[LearningRecord], limit: int) -> str:
     """In a line: how many, when, made by what."""
+    if not records:
+        return "no records"
     status = Counter(record.outcome.status for record in records)
-    parts = [f"{len(records):,} records", records[0].run.timestamp[:10]]
+    parts = [f"{len(records):,} records", min(record.run.timestamp for record in records)[:10]]
     parts += sorted({record.pipeline.backend for record in records if record.pipeline.backend})
     parts += [f"{status[bad]} {bad}" for bad in ("failed", "cancelled") if status[bad]]
     rated = sum(record.feedback.rating is not None for record in records)

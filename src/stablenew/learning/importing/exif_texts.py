@@ -64,6 +64,21 @@ def encode_comment(text: str) -> bytes:
     return b"UNICODE\0" + text.encode("utf-16-be", "surrogatepass")
 
 
+def build_exif(comment: str) -> bytes:
+    """Exif data (from the TIFF header on) that holds `comment` as its UserComment and nothing else."""
+    value = encode_comment(comment)
+    # Header, the first directory with one entry that leads to the Exif directory, and that one with one entry.
+    first, second = 8, 26
+    return b"".join(
+        (
+            b"MM\0*" + struct.pack(">I", first),
+            struct.pack(">HHHIII", 1, _EXIF_DIRECTORY, _LONG, 1, second, 0),
+            struct.pack(">HHHIII", 1, 0x9286, 7, len(value), second + 18, 0),
+            value,
+        )
+    )
+
+
 def _utf16(body: bytes, order: str) -> str:
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return body.decode("utf-16", "replace").rstrip("\0")
