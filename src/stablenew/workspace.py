@@ -28,6 +28,11 @@ class Workspace:
         return self.root / "presets"
 
     @property
+    def wildcards(self) -> Path:
+        """Wildcard files for every pack."""
+        return self.root / "wildcards"
+
+    @property
     def actions(self) -> Path:
         """One-click actions, one file each."""
         return self.root / "actions"

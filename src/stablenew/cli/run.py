@@ -25,6 +25,16 @@ _FREE_TO_CHANGE = {"backend", "url", "durability", "strict", "resume"}
 @click.option("--preset", metavar="NAME", help="Start from the settings of a preset.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting for the whole run; repeatable.")
 @click.option("--vary", multiple=True, metavar="NAME=A,B,C", help="Try several values, such as cfg_scale=3,5,7.")
+@click.option(
+    "--vary-together", multiple=True, metavar="'A=1,2 B=3,4'", help="Settings that move together, such as a size."
+)
+@click.option("--skip", multiple=True, metavar="'A=1,B<2'", help="Leave out combinations where all of this holds.")
+@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="The same N seeds in every cell.")
+@click.option(
+    "--mode",
+    type=click.Choice(["grid", "random", "sequential", "rotate"]),
+    help="How slots and wildcards are gone through [default: the pack's, else grid].",
+)
 @click.option("--seed", metavar="N", help="First seed [default: derived from the prompt, the same every time].")
 @click.option("--images-per-prompt", metavar="N", help="Pictures per prompt and setting, each with its own seed.")
 @click.option("--stages", metavar="LIST", help="Of txt2img,img2img,upscale [default: txt2img].")
@@ -46,11 +56,18 @@ _FREE_TO_CHANGE = {"backend", "url", "durability", "strict", "resume"}
     help="How soon a record is safe from a power cut: within 50 ms, before going on, or when the system likes.",
 )
 @click.option("--strict", is_flag=True, help="A picture made with other settings than asked counts as failed.")
+@click.option("--yes", is_flag=True, help="Start a large run without asking.")
 @click.option("--sheet", is_flag=True, help="Write a labelled contact sheet into the run's folder.")
 @workspace_option
 @json_option
 def run(
-    packs: tuple[Path, ...], workspace: Workspace, as_json: bool, sheet: bool, resume: str | None, **chosen: Any
+    packs: tuple[Path, ...],
+    workspace: Workspace,
+    as_json: bool,
+    sheet: bool,
+    yes: bool,
+    resume: str | None,
+    **chosen: Any,
 ) -> int:
     """Run prompt packs and keep one learning record per picture.
 
@@ -69,7 +86,8 @@ def run(
         raise click.UsageError("give at least one PACK (a text file of prompts), or try: stablenew demo")
     wish = Wish(packs=packs, **chosen)
     plan, paused = wished_plan(wish, workspace)
-    return run_plan(plan, wished_options(wish, workspace), as_json=as_json, sheet=sheet, paused_stages=paused)
+    options = wished_options(wish, workspace)
+    return run_plan(plan, options, as_json=as_json, sheet=sheet, paused_stages=paused, yes=yes)
 
 
 def run_action(action: OneClickAction, workspace: Workspace, *, backend: str | None, as_json: bool) -> int:

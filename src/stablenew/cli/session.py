@@ -8,6 +8,7 @@ import click
 
 from stablenew.app import AppOptions, open_app
 from stablenew.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
+from stablenew.cli.cost import confirm_cost
 from stablenew.cli.progress import follow
 from stablenew.errors import InputError
 from stablenew.pipeline.run_folder import read_manifest
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
 
 
 def run_plan(
-    plan: Plan, options: AppOptions, *, as_json: bool, sheet: bool, paused_stages: tuple[StageName, ...] = ()
+    plan: Plan,
+    options: AppOptions,
+    *,
+    as_json: bool,
+    sheet: bool,
+    paused_stages: tuple[StageName, ...] = (),
+    yes: bool = False,
 ) -> int:
     """Run `plan`, show it, say what came of it, and return the exit code. Raises what the run could not start for.
 
-    `paused_stages` were asked for but are left for `runs promote`.
+    `paused_stages` were asked for but are left for `runs promote`. A large run asks first unless `yes`.
     """
     with open_app(options) as app:
+        confirm_cost(app, plan, yes=yes, quiet=as_json)
         handle = app.controller.start(plan.config, plan, recipe=plan.recipe(), paused_stages=paused_stages)
         result = follow(handle, as_json=as_json)
     return _conclude(result, options.workspace, plan.config.learning_enabled, as_json=as_json, sheet=sheet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +14,13 @@ from stablenew.app import AppOptions
 from stablenew.backends.registry import DEFAULT_BACKEND
 from stablenew.cli.options import parse_assignments
 from stablenew.config import STAGES, PipelineConfig, StageName, apply_settings
-from stablenew.pipeline.presets import OneClickAction, read_preset
-from stablenew.prompts.axes import parse_axis
-from stablenew.prompts.pack import read_pack
-from stablenew.prompts.randomizer import Plan, make_plan
+from stablenew.pipeline.presets import OneClickAction, read_preset, settings_of_ancestor
+from stablenew.prompts.axes import parse_axis, parse_linked, parse_skip
+from stablenew.prompts.joined import plan_packs
+from stablenew.prompts.pack import Pack, read_pack
+from stablenew.prompts.randomizer import Plan
+from stablenew.prompts.template import Mode
+from stablenew.prompts.wildcards import Wildcards
 
 if TYPE_CHECKING:
     from stablenew.learning.learning_record import Durability
@@ -34,6 +38,10 @@ class Wish:
     preset: str | None = None
     settings: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
+    vary_together: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    seeds: int | None = None
+    mode: Mode | None = None
     seed: str | None = None
     images_per_prompt: str | None = None
     stages: str | None = None
@@ -62,14 +70,35 @@ def wish_of_action(action: OneClickAction, backend: str | None = None) -> Wish:
 
 def wished_plan(wish: Wish, workspace: Workspace) -> tuple[Plan, tuple[StageName, ...]]:
     """The plan of the run, and the stages that are left for later. Raises InputError, click.UsageError."""
-    config, paused = split_stages(wished_config(wish, workspace), wish.pause_before)
-    lines = [line for path in wish.packs for line in read_pack(path).prompt_lines()]
-    return make_plan(config, lines, axes=[parse_axis(text) for text in wish.vary], limit=wish.limit), paused
+    packs = [read_pack(path) for path in wish.packs]
+    config, paused = split_stages(wished_config(wish, workspace, packs), wish.pause_before)
+    axes = [*map(parse_axis, wish.vary), *map(parse_linked, wish.vary_together)]
+    return plan_packs(
+        config,
+        packs,
+        axes=axes,
+        skip=[parse_skip(text, axes) for text in wish.skip],
+        seeds=wish.seeds,
+        limit=wish.limit,
+        wildcards=Wildcards(folders=wildcard_folders(wish.packs, workspace)),
+        mode=wish.mode,
+    ), paused
 
 
-def wished_config(wish: Wish, workspace: Workspace) -> PipelineConfig:
-    """The preset's settings, then `--set`, then the options of their own. Raises InputError."""
+def wildcard_folders(packs: tuple[Path, ...], workspace: Workspace) -> tuple[Path, ...]:
+    """Where `__wildcards__` are looked for: `wildcards/` beside each pack, then in the workspace."""
+    beside = dict.fromkeys(path.parent / "wildcards" for path in packs)
+    return tuple(folder for folder in [*beside, workspace.wildcards] if folder.is_dir())
+
+
+def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) -> PipelineConfig:
+    """The packs' own settings, then the preset's, then `--set`, then the options of their own. Raises InputError."""
     changes: dict[str, object] = {}
+    for pack in packs:
+        settings, passed_over = settings_of_ancestor(pack.sidecar.preset)
+        changes |= settings
+        for note in [*pack.notes, *(f"no setting is called {key}: passed over" for key in passed_over)]:
+            click.echo(f"pack {pack.name}: {note}", err=True)
     if wish.preset is not None:
         changes |= read_preset(workspace, wish.preset).settings
     changes |= parse_assignments(wish.settings, "--set")
