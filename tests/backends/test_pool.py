@@ -173,6 +173,21 @@ def test_a_member_that_answers_nothing_is_said() -> None:
     assert isinstance(made[0], GenerationFailed)
 
 
+def test_servers_that_go_between_checking_and_making_end_the_run() -> None:
+    """When no member can do what was checked a moment ago, the run ends with an error and does not wait for ever."""
+
+    class Fleeting(FakeBackend):
+        checks = 0
+
+        def check(self, request: StageRequest) -> None:
+            self.checks += 1
+            if self.checks > 1:
+                raise BackendUnavailable(self.name, "gone meanwhile")
+
+    with pytest.raises(BackendUnavailable, match="no member"):
+        run(PoolBackend(name="all", members=[Fleeting(name="fleeting", script=Script())]), [asked()])
+
+
 def test_a_defect_of_a_member_comes_through() -> None:
     """An exception that is none of ours leaves the pool as it is, and no thread stays behind."""
 

@@ -219,11 +219,13 @@ class PoolBackend:
                 for thread in threads:
                     if thread.done():
                         thread.result()
+            if shift.events.empty() and all(thread.done() for thread in threads):
+                raise shift.failure or BackendUnavailable(self._name, "no member of the pool can do the rest any more")
             if shift.failure is None or shift.anybody:
                 dead_since = None
                 continue
             dead_since = dead_since or time.monotonic()
-            if time.monotonic() - dead_since >= self._reconnect_s or all(thread.done() for thread in threads):
+            if time.monotonic() - dead_since >= self._reconnect_s:
                 raise shift.failure
 
 
