@@ -28,6 +28,7 @@ from random import Random
 CANDIDATES = 64
 LOOK_AHEAD = 16
 WORK = 3000
+SEARCHED_AXES = 48
 _SHUFFLED_UP_TO = 4096
 _FACTORED_UP_TO = 1_000_000
 _TABLED_UP_TO = 256
@@ -198,13 +199,18 @@ def _generator(prime: int, exponents: tuple[int, ...]) -> tuple[tuple[dict[int, 
     """
     chosen: list[tuple[dict[int, int], ...]] = []
     known = 0
-    searched = min(CANDIDATES, max(8, WORK // len(exponents) ** 2)) if prime < _FACTORED_UP_TO else 1
-    for exponent in exponents:
+    searched = min(CANDIDATES, max(8, WORK // len(exponents) ** 2))
+    for axis, exponent in enumerate(exponents):
         free = [(t, u) for t in range(exponent, min(known, exponent + LOOK_AHEAD)) for u in range(exponent)]
+        if prime >= _FACTORED_UP_TO or len(exponents) > SEARCHED_AXES:
+            # Each axis its own label, as in the Rao-Hamming construction: no search, and pairs differ all the same.
+            chosen.append(_candidate(prime, exponent, known, free, axis))
+            known += exponent
+            continue
         best: tuple[int, tuple[dict[int, int], ...]] | None = None
         for number in range(min(searched, prime ** min(len(free), 8))):
             rows = _candidate(prime, exponent, known, free, number)
-            loss = sum(_loss(prime, rows, other) for other in chosen) if searched > 1 else 0
+            loss = sum(_loss(prime, rows, other) for other in chosen)
             if best is None or loss < best[0]:
                 best = loss, rows
             if loss == 0:
@@ -237,7 +243,7 @@ def _loss(prime: int, first: tuple[dict[int, int], ...], second: tuple[dict[int,
     rows = [{u: 1, **row} for matrix in (first, second) for u, row in enumerate(matrix)]
     least = len(rows)
     rank = 0
-    for column in range(max(max(row) for row in rows) + 1):
+    for column in sorted({t for row in rows for t in row}):
         pivot = next((i for i in range(rank, least) if rows[i].get(column, 0) % prime), None)
         if pivot is None:
             continue

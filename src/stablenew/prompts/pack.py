@@ -221,7 +221,7 @@ def _rows_of(lines: Iterable[PackLine]) -> tuple[list[str], tuple[PackLine, ...]
             rows.append(f"neg: {negative}".rstrip())
         rows.append("")
         numbered.append(replace(line, line_number=first, prompt=prompt, negative_prompt=negative, comments=comments))
-    return rows, tuple(numbered)
+    return rows or [""], tuple(numbered)
 
 
 def read_pack(path: Path, form: str = "auto") -> Pack:
