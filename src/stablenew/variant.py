@@ -77,7 +77,8 @@ class Deviation:
 class EffectiveSettings:
     """What a backend really used for one picture. None: does not apply, or the backend does not say.
 
-    `width` and `height` are the picture's own pixels. `extra` holds JSON types only.
+    `width` and `height` are the picture's own pixels. `extra` holds JSON types only. `unused` names fields that had no
+    part in the picture, or nobody knows which, whatever was asked: records leave them empty.
     """
 
     model: str | None = None
@@ -93,6 +94,7 @@ class EffectiveSettings:
     denoise: float | None = None
     upscaler: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

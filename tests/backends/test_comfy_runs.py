@@ -13,6 +13,8 @@ import msgspec
 import pytest
 from PIL import Image
 
+from stablenew.backends.comfy_graph import ModelParts, Sampling, Texts, graph_to_json, text_to_image
+from stablenew.backends.pool import PoolBackend
 from stablenew.learning.learning_record import LearningRecordWriter
 from stablenew.pipeline.pipeline_runner import PipelineRunner
 from stablenew.pipeline.run_values import RunResult
@@ -67,6 +69,30 @@ def test_pictures_carry_our_text_beside_the_servers_graph(stub: StubComfy, works
     assert path.read_bytes().endswith(rest)
 
 
+def test_what_a_workflow_decides_is_empty_in_the_record(stub: StubComfy, workspace: Workspace) -> None:
+    """A setting that has no place in the person's workflow is not recorded as if it had been used."""
+    config = make_config(txt2img__width=64, txt2img__height=64)
+    flow = graph_to_json(
+        text_to_image(
+            ModelParts(checkpoint="stub-model.safetensors"),
+            Texts(positive="", negative=""),
+            Sampling(seed=1, sampler="euler", scheduler="normal", steps=4, cfg=3.0),
+            (64, 64),
+            prefix="x",
+        )
+    )
+    workspace.root.mkdir()
+    (workspace.root / "flow.json").write_text(json.dumps(flow))
+    own = {"file": "flow.json", "mapping": {"cfg_scale": "ignore"}}
+    backend = open_comfy(stub, workspace=workspace.root, workflows={"txt2img": own})
+    writer = LearningRecordWriter(workspace.records)
+    with contextlib.closing(backend), contextlib.closing(writer):
+        assert PipelineRunner(backend, writer, workspace=workspace).run(config, make_variants(config, 1)).ok == 1
+    (record,) = records(workspace)
+    shown = record["pipeline"]
+    assert (shown["steps"], shown["cfg_scale"], shown["stages"][0]["clip_skip"]) == (20, 3.0, None)
+
+
 def test_two_stages_on_the_server(stub: StubComfy, workspace: Workspace) -> None:
     """txt2img, img2img and an upscale by the server's model follow each other, each recorded as it was done."""
     made = run(
@@ -114,6 +140,31 @@ def test_one_record_and_one_picture_per_variant(stub: StubComfy, workspace: Work
     named = [image["path"] for record in written for image in record["outcome"]["images"]]
     assert sorted(named) == [workspace.relative(path) for path in pictures(workspace)]
     assert len(named) == expected
+
+
+def test_a_pool_of_servers_goes_on_when_one_dies(stub: StubComfy, workspace: Workspace) -> None:
+    """Of two servers one dies in the middle: the other makes what it held, one record and one picture per variant."""
+    config = make_config(txt2img__steps=2, txt2img__width=64, txt2img__height=64)
+    begun: list[str] = []
+    with StubComfy(step_s=0.01) as other:
+
+        def die(job: StubJob, node_id: str) -> None:
+            if job.graph[node_id]["class_type"] == "KSampler":
+                begun.append(job.prompt_id)
+                if len(begun) == 2:
+                    threading.Thread(target=stub.stop).start()
+                    threading.Event().wait(0.2)
+
+        stub.before_node = die
+        members = [open_comfy(each, restart_wait_s=0.2) for each in (stub, other)]
+        pool, writer = PoolBackend(name="both", members=members), LearningRecordWriter(workspace.records)
+        with contextlib.closing(pool), contextlib.closing(writer):
+            result = PipelineRunner(pool, writer, workspace=workspace).run(config, make_variants(config, 16))
+    assert len(begun) >= 2
+    assert (result.ok, result.lost_records) == (16, 0)
+    written = records(workspace)
+    assert len({record["run"]["record_id"] for record in written}) == len(written) == 16
+    assert len(pictures(workspace)) == 16
 
 
 def test_the_server_gone_for_good_ends_the_run_with_what_was_made(stub: StubComfy, workspace: Workspace) -> None:

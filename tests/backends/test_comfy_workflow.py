@@ -119,6 +119,17 @@ def test_an_ignored_setting_is_recorded_as_the_workflow_has_it(flow: Flow) -> No
     assert [(each.setting, each.asked, each.done) for each in made.deviations] == [("steps", 9, 2)]
 
 
+def test_what_the_workflow_decides_is_not_recorded_as_asked(flow: Flow) -> None:
+    """Settings without a single place in the workflow are named as unused; files it loads itself are stated."""
+    nodes = graph()
+    nodes["13"] = {"class_type": "KSampler", "inputs": {**nodes["3"]["inputs"], "steps": 5, "latent_image": ["3", 0]}}
+    nodes["8"]["inputs"]["samples"] = ["13", 0]
+    done = picture(flow(nodes), txt2img(steps=20)).effective
+    assert (done.steps, done.model) == (None, "stub-model.safetensors")
+    assert {"steps", "cfg_scale", "sampler", "scheduler", "clip_skip"} <= set(done.unused)
+    assert "model" not in done.unused
+
+
 def test_a_preview_node_is_saved_instead(stub: StubComfy, flow: Flow) -> None:
     """A workflow that only shows its picture gets a saving node, so that every job has a file of its own."""
     nodes = graph()

@@ -59,7 +59,7 @@ class ComfyClient:
     ) -> None:
         self.backend, self.url, self.credential = backend, url, credential
         self._sleep = sleep
-        self._timeout_s = timeout_s
+        self._timeout_s, self._connect_timeout_s = timeout_s, connect_timeout_s
         loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
         self._http = httpx.Client(
             # BasicAuth sends the header with the first request, as proxies in front of ComfyUI expect.
@@ -78,8 +78,9 @@ class ComfyClient:
         return version if isinstance(version, str) else ""
 
     def node_classes(self) -> NodeClasses:
-        """Every node class the server has."""
-        return decode_object_info(self._json("GET", "object_info"))
+        """Every node class the server has. With many custom nodes this takes it long, so it may."""
+        timeout = httpx.Timeout(4 * self._timeout_s, connect=self._connect_timeout_s)
+        return decode_object_info(self._json("GET", "object_info", timeout=timeout))
 
     def embeddings(self) -> tuple[str, ...]:
         """The names of the server's embeddings."""

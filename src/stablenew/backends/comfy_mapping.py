@@ -57,6 +57,10 @@ class WorkflowMapping:
     ignored: Mapping[str, Any] = field(default_factory=dict)
     output: str = ""
 
+    def own_value(self, workflow: Workflow, name: str) -> Any:
+        """What the workflow itself has where a setting goes, None when it goes nowhere."""
+        return _own_value(workflow, self.targets.get(name))
+
 
 def map_workflow(
     workflow: Workflow, asked: Mapping[str, str | list[str]], classes: NodeClasses, *, needs_image: bool

@@ -80,6 +80,7 @@ def own_job(shelf: Shelf, own: OwnWorkflow, request: StageRequest, marker: str, 
                 f"nothing: {own.workflow.where} has no input mapped for it (mapping.{name} = NODE.INPUT or ignore)"
             )
             raise InvalidSetting(name, value, allowed)
+    done |= {name: own.mapping.own_value(own.workflow, name) for name in _FILES if name not in done}
     size = _asked_size(request, done)
     if "image" in own.mapping.targets and not isinstance(request, Txt2ImgRequest):
         stored = store(request.image)
@@ -99,6 +100,7 @@ def own_job(shelf: Shelf, own: OwnWorkflow, request: StageRequest, marker: str, 
     )
 
 
+_FILES = ("model", "vae", "upscaler")
 _PLAIN = Txt2ImgSettings()
 _DEFAULTS: Mapping[str, Any] = {
     "negative_prompt": "",
@@ -222,4 +224,5 @@ def _own_effective(own: OwnWorkflow, done: Mapping[str, Any]) -> EffectiveSettin
     return EffectiveSettings(
         **{name: done[name] for name in named if name in done},
         extra={"workflow": Path(own.workflow.where).name, "workflow_sha256": own.sha256[:16]},
+        unused=tuple(name for name in named if done.get(name) is None),
     )

@@ -198,6 +198,9 @@ def _stage(config: PipelineConfig, result: StageResult) -> StageInfo:
     """One stage as done: what the backend says it used, else what was asked."""
     asked = asked_settings(config, result.stage)
     done = result.effective or asked
+    if done.unused:
+        nothing: dict[str, Any] = dict.fromkeys(done.unused)
+        asked = dataclasses.replace(asked, **nothing)
     extra = {**asked.extra, **done.extra}
     failure = result.failure
     return StageInfo(
