@@ -15,7 +15,7 @@ from stablenew.prompts.extra_networks import find_networks
 from stablenew.prompts.pack import Pack, PackLine
 from stablenew.prompts.randomizer import plan_pack
 from stablenew.prompts.sidecar import Matrix
-from stablenew.prompts.template import parse_template
+from stablenew.prompts.template import Text, parse_template
 from stablenew.prompts.wildcards import Wildcards
 from stablenew.variant import PromptLine
 
@@ -57,7 +57,8 @@ def lint_pack(
         findings += _line_findings(source, line, matrix, wildcards)
         findings += _network_findings(line, known)
     findings += _duplicates(lines)
-    findings += _unused_slots(lines, matrix)
+    if not any(finding.severity == "error" for finding in findings):
+        findings += _unused_slots(lines, matrix)
     findings += [Finding(severity="warning", message=note) for note in pack.notes]
     findings += _shape(pack)
     if not any(finding.severity == "error" for finding in findings):
@@ -99,7 +100,7 @@ def _network_findings(line: PromptLine, known: Known) -> Iterator[Finding]:
 
 def _is_template(text: str) -> bool:
     try:
-        return len(parse_template(text)) > 1
+        return any(not isinstance(node, Text) for node in parse_template(text))
     except PackError:
         return True
 
