@@ -158,6 +158,7 @@ VARIANTS = 300
 KILLS = 100
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_killed_a_hundred_times_every_variant_is_made_and_recorded_exactly_once(tmp_path: Path) -> None:
     """SIGKILL at random moments with resumes in between: 300 variants, 300 successful records, one picture a stage.
 
