@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "stablenew.cli.demo:demo",
     "run": "stablenew.cli.run:run",
     "go": "stablenew.cli.presets:go",
+    "pack": "stablenew.cli.pack:pack",
     "preset": "stablenew.cli.presets:preset",
     "runs": "stablenew.cli.runs:runs",
     "records": "stablenew.cli.records:records",
