@@ -43,12 +43,22 @@ def test_refused_connection_is_told_with_what_to_do(stub: StubComfy) -> None:
     backend.close()
 
 
-def test_server_gone_between_two_calls(stub: StubComfy, backend: ComfyBackend) -> None:
-    """A server that is not there at the start of a call ends that call at once."""
+def test_server_restarted_between_two_calls(stub: StubComfy, backend: ComfyBackend) -> None:
+    """A server that worked before and is away at the start of a call is waited for."""
+    picture(backend, txt2img())
+    stub.stop()
+    threading.Timer(0.4, stub.start).start()
+    picture(backend, txt2img())
+
+
+def test_server_gone_between_two_calls(stub: StubComfy) -> None:
+    """A server that worked before and does not come back within the time set for it ends the call."""
+    backend = open_comfy(stub, restart_wait_s=0.3)
     picture(backend, txt2img())
     stub.stop()
     with pytest.raises(BackendUnavailable, match="no server answers"):
         list(backend.generate([txt2img()], Watch()))
+    backend.close()
 
 
 @pytest.mark.parametrize("kind", ["reset", "cut"])
@@ -199,7 +209,7 @@ def test_a_job_lost_twice_is_an_error(stub: StubComfy, backend: ComfyBackend) ->
     stub.before_node = crash
     bad, good = outcomes(backend, [txt2img(13), txt2img(14)])
     assert isinstance(bad, GenerationFailed)
-    assert "lost the job twice" in str(bad)
+    assert "lost the job again" in str(bad)
     assert isinstance(good, GeneratedImage)
     assert len(crashes) == 2
 

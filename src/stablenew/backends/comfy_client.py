@@ -38,6 +38,7 @@ UPLOAD_FOLDER = "stablenew"
 
 _ATTEMPTS = 3
 _PROMPT_ID = re.compile(r"[\w.:-]{1,200}")
+_QUICK_S = 3.0
 _AWAY = (502, 503, 504)
 _TOO_MANY = 429
 _RETRY_AFTER_LIMIT_S = 30.0
@@ -60,6 +61,8 @@ class ComfyClient:
         self.backend, self.url, self.credential = backend, url, credential
         self._sleep = sleep
         self._timeout_s, self._connect_timeout_s = timeout_s, connect_timeout_s
+        # Who asks to stop does not wait long for a server that hangs.
+        self._quick = httpx.Timeout(min(timeout_s, _QUICK_S), connect=min(connect_timeout_s, _QUICK_S))
         loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
         self._http = httpx.Client(
             # BasicAuth sends the header with the first request, as proxies in front of ComfyUI expect.
@@ -122,14 +125,14 @@ class ComfyClient:
 
     def delete(self, prompt_ids: Iterable[str]) -> None:
         """Take waiting jobs out of the queue. The server says nothing of whether they were there."""
-        self._json("POST", "queue", json={"delete": list(prompt_ids)})
+        self._json("POST", "queue", json={"delete": list(prompt_ids)}, timeout=self._quick)
 
     def interrupt(self, prompt_id: str) -> None:
         """Stop the job if it is the one that runs; it ends at its next step.
 
         Servers before August 2025 stop whatever runs: call it only for a job that was seen running.
         """
-        self._json("POST", "interrupt", json={"prompt_id": prompt_id})
+        self._json("POST", "interrupt", json={"prompt_id": prompt_id}, timeout=self._quick)
 
     def upload(self, name: str, png: bytes) -> str:
         """Store a start picture on the server; gives the name that a LoadImage node takes."""

@@ -63,7 +63,10 @@ class _Live:
 
 @dataclass(slots=True, kw_only=True)
 class JobLine:
-    """The jobs of one call of `generate`, on one thread."""
+    """The jobs of one call of `generate`, on one thread.
+
+    `reached`: the server took a job of ours, in an earlier call or in this one, so it is worth waiting for.
+    """
 
     client: ComfyClient
     events: ComfyEvents
@@ -72,13 +75,13 @@ class JobLine:
     make_job: MakeJob
     watch: Watch
     clock: Callable[[], float] = time.monotonic
+    reached: bool = False
     _waiting: deque[tuple[int, int]] = field(default_factory=deque)
     _live: dict[str, _Live] = field(default_factory=dict)
     _losses: Counter[int] = field(default_factory=Counter)
     _next_poll: float = 0.0
     _pause_s: float = _FIRST_POLL_S
     _deaf: bool = True
-    _reached: bool = False
     _trouble_since: float | None = None
     _withdrawn: bool = False
 
@@ -140,7 +143,7 @@ class JobLine:
         certain = self.events.connected
         job = self.make_job(self.requests[index], uuid.uuid4().hex)
         submission = self.client.submit(job.graph, prompt_id=str(uuid.uuid4()), client_id=self.events.client_id)
-        self._reached = True
+        self.reached = True
         self._live[submission.prompt_id] = _Live(
             index=index,
             job=job,
@@ -279,7 +282,7 @@ class JobLine:
         self._losses[live.index] += 1
         attempt = live.attempt + live.suspect
         if attempt > _ATTEMPTS or self._losses[live.index] >= _LOSSES:
-            yield live.index, self._failure("the server lost the job twice: see its log, it may have run out of memory")
+            yield live.index, self._failure("the server lost the job again: see its log, it may have run out of memory")
         else:
             log.warning(
                 "a ComfyUI server lost a job: it is made again", backend=self.client.backend, prompt_id=live.prompt_id
@@ -372,7 +375,7 @@ class JobLine:
             live.certain = False
         now = self.clock()
         since = self._trouble_since = now if self._trouble_since is None else self._trouble_since
-        patience_s = self.settings.restart_wait_s if self._reached and not self.watch.cancel.stopping else 0.0
+        patience_s = self.settings.restart_wait_s if self.reached and not self.watch.cancel.stopping else 0.0
         log.warning("a ComfyUI server does not answer", backend=self.client.backend, why=str(trouble))
         while True:
             if self.clock() - since >= patience_s and not self.watch.cancel.cancelled:

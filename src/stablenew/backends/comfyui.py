@@ -62,6 +62,7 @@ class ComfyBackend:
         self._plans: Plans | None = None
         self._version = ""
         self._asked_at = 0.0
+        self._reached = False
 
     def capabilities(self) -> Capabilities:
         plans = self._read_plans()
@@ -91,14 +92,19 @@ class ComfyBackend:
         self._read_plans()
         if self._events is None:
             self._events = self._new_events()
-        yield from JobLine(
+        line = JobLine(
             client=self._client,
             events=self._events,
             settings=self._settings,
             requests=requests,
             make_job=self._make_job,
             watch=watch,
-        ).outcomes()
+            reached=self._reached,
+        )
+        try:
+            yield from line.outcomes()
+        finally:
+            self._reached = line.reached
 
     def close(self) -> None:
         if self._events is not None:
