@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
-from stablenew.backends.base import Backend
+from stablenew.backends.base import Backend, GeneratedImage, Watch
+from stablenew.backends.diffusers_local.backend import open_backend as open_local
+from stablenew.backends.picture import read_pixels
 from stablenew.backends.pool import PoolBackend
+from stablenew.backends.registry import BackendOptions
 from stablenew.learning.learning_record import LearningRecordWriter
 from stablenew.pipeline.pipeline_runner import PipelineRunner
 from stablenew.pipeline.run_values import RunResult
@@ -23,7 +26,7 @@ from stablenew.testing.stub_webui_painter import painted_by
 from stablenew.workspace import Workspace
 from tests.makers import make_config, make_variants
 
-from .webui_desk import desk
+from .webui_desk import asked, desk, picture
 
 TXT2IMG = "/sdapi/v1/txt2img"
 COUNT = 12
@@ -106,3 +109,18 @@ def test_a_stub_can_paint_with_any_backend(tmp_path: Path, stubs: list[StubWebUI
     with Image.open(pictures[0]) as opened:
         assert opened.size == (64, 64)
         assert "Steps: 2" in opened.info["parameters"]
+
+
+def test_real_pictures_come_through_the_stub(stubs: list[StubWebUI]) -> None:
+    """With the embedded model behind the stub, a run over the wire gives the pictures that model paints by itself."""
+    pytest.importorskip("torch")
+    local = open_local(BackendOptions(name="local"))
+    stubs[0].mind.paint = painted_by(local)
+    request = asked("a red circle", seed=7, steps=4, sampler="Euler")
+    over_the_wire = picture(desk(stubs[0]), request)
+    by_itself = next(outcome for _, outcome in local.generate([request], Watch()))
+    local.close()
+    assert isinstance(by_itself, GeneratedImage)
+    assert over_the_wire.deviations == ()
+    pixels = [read_pixels(made.picture, "test") for made in (over_the_wire, by_itself)]
+    assert max(high for _, high in ImageChops.difference(*pixels).getextrema()) <= 2

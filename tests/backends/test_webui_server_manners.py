@@ -54,6 +54,19 @@ def test_without_the_pins_our_settings_would_leak(stub: StubWebUI) -> None:
     assert foreign(stub)["clip_skip"] == 2
 
 
+def test_an_option_that_cannot_be_pinned_is_put_back() -> None:
+    """Where posting the value it has does not make the server restore an option, it is put back after the requests."""
+    with StubWebUI(flavour="Forge") as stub:
+        stub.mind.unpinnable = ("forge_additional_modules", "CLIP_stop_at_last_layers")
+        backend = desk(stub)
+        made = outcomes(backend, [asked(vae="soft-vae.safetensors", clip_skip=2), asked(seed=2)])
+        assert isinstance(made[0], GeneratedImage)
+        assert made[0].effective.vae == "soft-vae"
+        after = foreign(stub)
+        assert after["clip_skip"] == 1
+        assert "Module" not in after["infotexts"][0]
+
+
 def test_a_strangers_leak_does_not_reach_us(stub: StubWebUI) -> None:
     """Every option we depend on is sent every time, so what a stranger leaks in the middle changes nothing of ours."""
     backend = desk(stub)

@@ -25,10 +25,10 @@ from stablenew.backends.http_errors import NoReply
 from stablenew.backends.registry import BackendOptions
 from stablenew.backends.webui_answer import PictureAnswer, PictureSaid, read_picture
 from stablenew.backends.webui_choice import Choice, choose, sampling_of
-from stablenew.backends.webui_client import Reply, TimeLimits, WebUIClient
+from stablenew.backends.webui_client import Reply, TimeLimits, WebUIClient, decode
 from stablenew.backends.webui_flavour import ServerFacts, read_server
 from stablenew.backends.webui_overseer import Overseer
-from stablenew.backends.webui_payload import PINNED_OPTIONS, build, route
+from stablenew.backends.webui_payload import PINNED_OPTIONS, build, override_settings, route
 from stablenew.backends.webui_progress import read_state
 from stablenew.backends.webui_sender import Finished, Job, Patience, Sender
 from stablenew.backends.webui_settings import WebUISettings, read_settings
@@ -54,6 +54,7 @@ class WebUIBackend:
         self._facts: ServerFacts | None = None
         self._facts_at = 0.0
         self._pinned = False
+        self._own_options: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -150,7 +151,14 @@ class WebUIBackend:
                     yield index, outcome
         finally:
             sender.abandon()
+            if any(self._overrides(requests[index], choices[index], facts) for index in choices):
+                self._mend_leaks(facts)
         yield from ((index, Cancelled()) for index in sorted(left))
+
+    def _overrides(self, request: StageRequest, choice: Choice, facts: ServerFacts) -> bool:
+        """Whether the request takes any option otherwise than the server has it."""
+        asked = override_settings(request, choice, facts)
+        return any(asked.get(name, own) != own for name, own in self._own_options.items())
 
     def _job(self, requests: Sequence[StageRequest], choices: dict[int, Choice], indices: tuple[int, ...]) -> Job:
         request, choice, facts = requests[indices[0]], choices[indices[0]], self._connected()
@@ -244,11 +252,21 @@ class WebUIBackend:
         while time.monotonic() <= deadline and not cancel.stopping:
             options = self._client.listing("/sdapi/v1/options", dict[str, Any]) if self._idle(facts) else None
             if options is not None and self._idle(facts):
-                self._post_options({name: options[name] for name in PINNED_OPTIONS if name in options})
+                self._own_options = {name: options[name] for name in PINNED_OPTIONS if name in options}
+                self._post_options(self._own_options)
                 self._facts = dataclasses.replace(facts, options=options)
                 return
             cancel.wait(facts.poll_s)
         log.warning("options not pinned: the server is busy", backend=self._name, url=self._client.url)
+
+    def _mend_leaks(self, facts: ServerFacts) -> None:
+        """Give the server back what it did not restore by itself, should an option have resisted being pinned."""
+        if not self._own_options or not self._idle(facts):
+            return
+        answer = self._client.get("/sdapi/v1/options")
+        options = decode(answer, dict[str, Any]) if isinstance(answer, Reply) and answer.ok else None
+        if isinstance(options, dict) and self._idle(facts):
+            self._post_options({name: own for name, own in self._own_options.items() if options.get(name) != own})
 
     def _idle(self, facts: ServerFacts) -> bool:
         state = read_state(self._client, facts)

@@ -79,10 +79,10 @@ class WebUIClient:
             answer = self.send("GET", path, None, timeout_s=limit)
         return answer
 
-    def peek(self, path: str) -> Answer:
+    def peek(self, path: str, timeout_s: float) -> Answer:
         """As `get`, quicker where that can be."""
         body = self._peek.get(path)
-        return self.get(path) if body is None else Reply(status=200, body=body)
+        return self.get(path, timeout_s) if body is None else Reply(status=200, body=body)
 
     def post(
         self,

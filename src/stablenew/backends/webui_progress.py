@@ -16,6 +16,10 @@ from stablenew.backends.webui_client import Reply, WebUIClient, decode
 from stablenew.backends.webui_flavour import ServerFacts
 
 
+LOOK_S = 5.0
+"""How long a look at the progress may take: meanwhile nobody notices that the picture is there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerState:
     """Whatever the server does now. `job_timestamp` names its current or last job; `fraction` counts 0..1."""
@@ -42,7 +46,7 @@ def read_state(client: WebUIClient, facts: ServerFacts, *, preview: bool = False
     if not facts.progress:
         return None
     path = "/sdapi/v1/progress"
-    body = _object(client.get(path) if preview else client.peek(f"{path}?skip_current_image=true"))
+    body = _object(client.get(path, LOOK_S) if preview else client.peek(f"{path}?skip_current_image=true", LOOK_S))
     state = body.get("state") if body is not None else None
     if body is None or not isinstance(state, dict):
         return None
@@ -63,7 +67,7 @@ def read_task(client: WebUIClient, facts: ServerFacts, task_id: str, *, preview:
     if not facts.task_progress:
         return None
     asked = {"id_task": task_id, "id_live_preview": -1, "live_preview": preview}
-    body = _object(client.post("/internal/progress", asked, timeout_s=client.limits.list_s))
+    body = _object(client.post("/internal/progress", asked, timeout_s=LOOK_S))
     if body is None:
         return None
     return TaskState(
@@ -112,7 +116,7 @@ def interrupt(client: WebUIClient, facts: ServerFacts, task_id: str, whose: Whos
         ours = state is not None and whose.is_ours(state)
     if not ours:
         return False
-    answer = client.post("/sdapi/v1/interrupt", {}, timeout_s=client.limits.list_s)
+    answer = client.post("/sdapi/v1/interrupt", {}, timeout_s=LOOK_S)
     return isinstance(answer, Reply) and answer.ok
 
 

@@ -108,6 +108,7 @@ class Mind:
 
     `twist` replaces fields of every request, for a server that no longer knows what its lists named. `picture` is
     "painted", or "black" or "flat" for a model that fails. `halve`: somebody at the server interrupts every job.
+    `unpinnable`: options that do not go into config.json when they are posted with the value they have.
     """
 
     flavour: Flavour = "A1111"
@@ -116,6 +117,7 @@ class Mind:
     picture: str = "painted"
     twist: dict[str, Any] = field(default_factory=dict)
     halve: bool = False
+    unpinnable: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -142,6 +144,9 @@ class Mind:
 
     def set_options(self, options: Mapping[str, Any]) -> None:
         """POST /options: into force and into config.json, together with whatever leaked before."""
+        options = {
+            name: value for name, value in options.items() if name not in self.unpinnable or value != self.values[name]
+        }
         self.values.update(options)
         leaked = {name: value for name, value in self.values.items() if value != _DEFAULTS.get(name)}
         self.config.update({**leaked, **options})
