@@ -15,7 +15,6 @@ from stablenew.backends.http_errors import NoReply
 from stablenew.backends.webui_client import Reply, WebUIClient, decode
 from stablenew.backends.webui_flavour import ServerFacts
 
-
 LOOK_S = 5.0
 """How long a look at the progress may take: meanwhile nobody notices that the picture is there."""
 
