@@ -142,6 +142,8 @@ class _Sheet:
         elif self._image is not None:
             x = left + (layout.cell - picture.width) // 2
             y = top + (layout.cell - picture.height) // 2
+            # A hairline around it: a picture with a white ground would fade into the paper.
+            draw.rectangle((x - 1, y - 1, x + picture.width, y + picture.height), outline=_FAINT)
             self._image.paste(picture, (x, y))
         caption = self._caption(entry)
         below = top + layout.cell + layout.gap // 2
