@@ -62,13 +62,16 @@ class WebUIClient:
         self.name, self.url, self.limits = name, url, limits
         self._credential = credential
         self._peek = Peek(url, credential)
-        loopback = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+        parts = urlsplit(url)
+        loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
         self._http = httpx.Client(
             # BasicAuth sends the header with the first request: A1111 answers 401 without asking for it.
             auth=httpx.BasicAuth(credential.user, credential.password) if credential else None,
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"},
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=4.0),
             trust_env=not loopback,
+            # Plain http to this machine has no certificates to verify; loading them is most of the time to open a client.
+            verify=not (loopback and parts.scheme == "http"),
         )
 
     def get(self, path: str, timeout_s: float | None = None) -> Answer:
