@@ -1,6 +1,6 @@
 """What planning costs against dynamicprompts, and how evenly a limited plan is spread, measured in one run.
 
-    python bench/bench_plans.py [--json FILE]
+    python bench/bench_plans.py [--variants N] [--rounds N] [--json FILE]
 
 The two sides take turns and their medians of CPU time are compared. A variant of ours has its prompt, negative prompt,
 bindings, seed and settings; dynamicprompts gives the text alone.
@@ -28,8 +28,6 @@ from stablenew.prompts.pack import parse_pack
 from stablenew.prompts.randomizer import Plan, make_plan
 from stablenew.prompts.wildcards import Wildcards, WildcardValues
 
-ROUNDS = 5
-VARIANTS = 100_000
 NAMES = "abcde"
 WORDS = {name: [f"{name}{i}" for i in range(100)] for name in NAMES}
 PHRASES = {name: [f"{name} phrase {i}, of words" for i in range(100)] for name in NAMES}
@@ -59,25 +57,25 @@ def cpu(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def consume(items: Iterable[object], count: int = VARIANTS) -> None:
+def consume(items: Iterable[object], count: int) -> None:
     """Take `count` items, keeping none."""
     for _ in islice(items, count):
         pass
 
 
-def against_dynamicprompts(template: str, values: dict[str, list[str]]) -> dict[str, float]:
+def against_dynamicprompts(template: str, values: dict[str, list[str]], variants: int, rounds: int) -> dict[str, float]:
     """Microseconds a variant, and the ratios, for the grid in order and for a balanced plan of the same length."""
     generator = CombinatorialPromptGenerator(WildcardManager(root_map={"": [dict(values)]}))
     works: dict[str, Callable[[], object]] = {
-        "theirs": lambda: generator.generate(template, VARIANTS),
-        "grid": lambda: consume(our_plan(template, values)),
-        "balanced": lambda: consume(our_plan(template, values, VARIANTS)),
+        "theirs": lambda: generator.generate(template, variants),
+        "grid": lambda: consume(our_plan(template, values), variants),
+        "balanced": lambda: consume(our_plan(template, values, variants), variants),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, work in works.items():
             times[name].append(cpu(work))
-    median = {name: statistics.median(found) / VARIANTS * 1e6 for name, found in times.items()}
+    median = {name: statistics.median(found) / variants * 1e6 for name, found in times.items()}
     return {
         **{f"{name}_us": value for name, value in median.items()},
         "grid_ratio": median["theirs"] / median["grid"],
@@ -94,7 +92,7 @@ def large_plan() -> dict[str, float]:
         consume(plan, 40)
         return plan
 
-    times = [cpu(work) * 1e3 for _ in range(ROUNDS * 4)]
+    times = [cpu(work) * 1e3 for _ in range(20)]
     return {"combinations": work().total, "first_ms": times[0], "median_ms": statistics.median(times)}
 
 
@@ -136,11 +134,14 @@ def main() -> None:
     """Measure and print everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--variants", type=int, default=100_000, metavar="N")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
     chosen = parser.parse_args()
+    size = chosen.variants, chosen.rounds
     found = {
-        "alternatives": against_dynamicprompts(alternatives(WORDS), {}),
-        "wildcards of phrases": against_dynamicprompts(FIVE_WILDCARDS, PHRASES),
-        "wildcards of single words": against_dynamicprompts(FIVE_WILDCARDS, WORDS),
+        "alternatives": against_dynamicprompts(alternatives(WORDS), {}, *size),
+        "wildcards of phrases": against_dynamicprompts(FIVE_WILDCARDS, PHRASES, *size),
+        "wildcards of single words": against_dynamicprompts(FIVE_WILDCARDS, WORDS, *size),
         "25 billion limited to 40": large_plan(),
         "balance": balance_table(),
     }

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.config import PipelineConfig, apply_settings
+from stablenew.errors import UnknownChoice
 from stablenew.prompts.estimate import estimate_plan, stage_work
 from stablenew.prompts.extra_networks import common_form, find_networks, translate
-from stablenew.prompts.lint import Known, lint_pack
+from stablenew.prompts.lint import lint_pack
 from stablenew.prompts.pack import make_pack, parse_pack
 from stablenew.prompts.randomizer import make_plan
 from stablenew.prompts.sidecar import Matrix, Sidecar, SlotValues
@@ -17,6 +18,16 @@ def findings(text, matrix=None, **options):
     parsed = parse_pack(text, name="p")
     pack = make_pack(parsed.lines, name="p", rows=parsed.rows, sidecar=Sidecar(matrix=matrix or Matrix()))
     return [(f.severity, f.line, f.column, f.message) for f in lint_pack(pack, **options)]
+
+
+def has(*tags):
+    """A backend that knows these tags and no other."""
+
+    def check_prompt(prompt):
+        if prompt not in tags:
+            raise UnknownChoice(backend="b", kind="name", value=prompt, known=tags)
+
+    return check_prompt
 
 
 MOOD = Matrix(slots=(SlotValues(name="mood", values=("a", "b")),))
@@ -34,8 +45,8 @@ MOOD = Matrix(slots=(SlotValues(name="mood", values=("a", "b")),))
         ("neg: a", {}, ("warning", 1, None, "prompt is empty")),
         ("", {}, ("error", None, None, "no prompt")),
         ("a\nb\nc", {}, ("warning", 1, None, "--format lines")),
-        ("<lora:inc:1>", {"known": Known(loras=["ink"])}, ("error", 1, 1, "did you mean ink?")),
-        ("<embedding:x>", {"known": Known(embeddings=[])}, ("error", 1, 1, "no embedding x")),
+        ("<lora:inc:1>", {"check_prompt": has("<lora:ink:1>")}, ("error", 1, 1, "did you mean '<lora:ink:1>'")),
+        ("<embedding:x>", {"check_prompt": has("x")}, ("error", 1, 1, "no name called 'embedding:x'")),
         (" ".join(["{a|b|c|d}"] * 10), {}, ("warning", None, None, "1,048,576 variants")),
         (" ".join(["{a|b|c|d}"] * 40), {}, ("error", None, None, "give --limit N")),
     ],
@@ -50,7 +61,7 @@ def test_each_finding(text, options, expected):
 def test_a_good_pack_has_no_findings():
     """Escapes, emphasis, known loras and every form of the grammar pass."""
     text = "a (b:1.2) \\( [c] <lora:ink:0.5> [[mood]]\nneg: x\n\n<lora:{ink|ink}:1> {2$$a|b} ${v=!x}${v}"
-    assert findings(text, matrix=MOOD, known=Known(loras=["Ink"], embeddings=[])) == []
+    assert findings(text, matrix=MOOD, check_prompt=has("<lora:ink:0.5>")) == []
 
 
 def test_the_estimate_counts_every_stage():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +37,20 @@ def pack() -> None:
 @pack.command()
 @pack_argument
 @format_option
+@click.option("--backend", metavar="NAME", help="Also look for the loras and embeddings on this backend.")
+@click.option("--url", metavar="URL", help="Address of the server, for backends that are one.")
 @workspace_option
 @json_option
-def lint(pack_path: Path, form: str, workspace: Workspace, as_json: bool) -> int:
+def lint(pack_path: Path, form: str, backend: str | None, url: str | None, workspace: Workspace, as_json: bool) -> int:
     """Find missing slots and wildcards, unmatched braces, duplicates, and plans too large to finish."""
     import msgspec
 
     from stablenew.prompts.lint import lint_pack
     from stablenew.prompts.pack import read_pack
 
-    findings = lint_pack(read_pack(pack_path, form), wildcards=_wildcards(pack_path, workspace))
+    found, wildcards = read_pack(pack_path, form), _wildcards(pack_path, workspace)
+    with _prompt_check(backend, url, workspace) as check_prompt:
+        findings = lint_pack(found, wildcards=wildcards, check_prompt=check_prompt)
     for finding in findings:
         if as_json:
             click.echo(msgspec.json.encode(finding).decode())
@@ -129,6 +135,25 @@ def preview(pack_path: Path, form: str, limit: int, vary: tuple[str, ...], works
             click.echo(f"  neg: {variant.negative_prompt}")
     if not as_json:
         click.echo(f"{plan.count:,} of {plan.total:,}", err=True)
+
+
+@contextmanager
+def _prompt_check(name: str | None, url: str | None, workspace: Workspace) -> Iterator[Callable[[str], None] | None]:
+    """What asks the backend `name` whether it can do a prompt; None where no backend was chosen."""
+    if name is None:
+        yield None
+        return
+    from stablenew.backends.base import Txt2ImgRequest
+    from stablenew.backends.registry import BackendOptions, open_backend
+    from stablenew.config import Txt2ImgSettings
+
+    backend = open_backend(BackendOptions(name=name, url=url, workspace=workspace.root))
+    samplers = backend.capabilities().samplers
+    settings = Txt2ImgSettings(sampler=samplers[0]) if samplers else Txt2ImgSettings()
+    try:
+        yield lambda prompt: backend.check(Txt2ImgRequest(prompt=prompt, negative_prompt="", seed=0, settings=settings))
+    finally:
+        backend.close()
 
 
 def _shown(found: Pack) -> dict[str, Any]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from stablenew.config import PipelineConfig
-from stablenew.errors import InvalidSetting, PackError, PlanTooLarge, nearest_name
+from stablenew.errors import InputError, InvalidSetting, PackError, PlanTooLarge
 from stablenew.prompts.axes import slot_key
 from stablenew.prompts.estimate import Estimate, estimate_plan
 from stablenew.prompts.expansion import Vocabulary, expand_line, line_slots, rule_key
-from stablenew.prompts.extra_networks import find_networks
+from stablenew.prompts.extra_networks import common_form, find_networks
 from stablenew.prompts.pack import Pack, PackLine
 from stablenew.prompts.randomizer import plan_pack
 from stablenew.prompts.sidecar import Matrix
@@ -32,30 +32,26 @@ class Finding:
     column: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """The loras and embeddings the chosen backend has; None where it does not say."""
-
-    loras: Sequence[str] | None = None
-    embeddings: Sequence[str] | None = None
-
-
 def lint_pack(
     pack: Pack,
     *,
     wildcards: Wildcards | None = None,
-    known: Known | None = None,
+    check_prompt: Callable[[str], None] | None = None,
     config: PipelineConfig | None = None,
     too_many: int = TOO_MANY,
 ) -> list[Finding]:
-    """All findings, in the order of the pack's lines, those about the whole pack last."""
-    wildcards, known = wildcards or Wildcards(), known or Known()
+    """All findings, in the order of the pack's lines, those about the whole pack last.
+
+    `check_prompt` is the chosen backend's: it raises an InputError for a lora or embedding that it has not.
+    """
+    wildcards = wildcards or Wildcards()
     matrix = pack.matrix if pack.matrix.enabled else Matrix()
     findings: list[Finding] = []
     lines = pack.prompt_lines()
     for source, line in zip(pack.lines, lines, strict=True):
         findings += _line_findings(source, line, matrix, wildcards)
-        findings += _network_findings(line, known)
+        if check_prompt is not None:
+            findings += _network_findings(line, check_prompt)
     findings += _duplicates(lines)
     if not any(finding.severity == "error" for finding in findings):
         findings += _unused_slots(lines, matrix)
@@ -84,18 +80,17 @@ def _line_findings(source: PackLine, line: PromptLine, matrix: Matrix, wildcards
         yield Finding(severity="warning", message="the prompt is empty: there is only a negative one", line=number)
 
 
-def _network_findings(line: PromptLine, known: Known) -> Iterator[Finding]:
+def _network_findings(line: PromptLine, check_prompt: Callable[[str], None]) -> Iterator[Finding]:
+    """Each lora and embedding is shown to the backend by itself."""
     for text in (line.prompt, line.negative_prompt):
         for network in find_networks(text):
-            names = known.embeddings if network.kind == "embedding" else known.loras
-            # A name with a choice in it is many names; they are told apart when the plan is made.
-            if names is None or _is_template(network.name):
+            # A name with a choice in it is many names: each is checked when its variant is made.
+            if _is_template(network.name):
                 continue
-            if network.name.casefold() not in {name.casefold() for name in names}:
-                nearest = nearest_name(network.name, names)
-                hint = f": did you mean {nearest}?" if nearest else ""
-                message = f"the backend has no {network.kind} {network.name}{hint}"
-                yield Finding(severity="error", message=message, line=line.line_number, column=network.start + 1)
+            try:
+                check_prompt(common_form(text[network.start : network.end]))
+            except InputError as exc:
+                yield Finding(severity="error", message=str(exc), line=line.line_number, column=network.start + 1)
 
 
 def _is_template(text: str) -> bool:
