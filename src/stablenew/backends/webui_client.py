@@ -70,7 +70,7 @@ class WebUIClient:
             headers={"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json"},
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=4.0),
             trust_env=not loopback,
-            # Plain http to this machine has no certificates to verify; loading them is most of the time to open a client.
+            # Plain http to this machine needs no certificates; loading them is most of the time to open a client.
             verify=not (loopback and parts.scheme == "http"),
         )
 
