@@ -12,14 +12,25 @@ from stablenew.learning.learning_record import LearningRecord
 MODELS = ("dreamshaper_8", "realisticVision_v60", "sd_xl_base_1.0", "juggernautXL_v9", "tiny_lumen")
 SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DPM++ 2M SDE", "UniPC", "DDIM", "Heun", "LMS")
 SCHEDULERS = ("Automatic", "Karras", "Exponential", "SGM Uniform")
-SUBJECTS = ("fisherman", "lighthouse", "fox", "cathedral", "orchid", "train", "astronaut", "glacier", "market", "violin")
+SUBJECTS = (
+    "fisherman",
+    "lighthouse",
+    "fox",
+    "cathedral",
+    "orchid",
+    "train",
+    "astronaut",
+    "glacier",
+    "market",
+    "violin",
+)
 LIGHTS = ("dusk", "golden hour", "overcast", "neon", "candle light", "moonlight", "fog", "backlight")
 STYLES = ("oil painting", "35mm photo", "watercolour", "ink", "low poly", "claymation", "engraving", "pastel")
 PLACES = ("harbour", "forest", "desert", "old town", "mountain pass", "greenhouse", "night train", "island")
 
 
 def write_archive(folder: Path, files: int, per_file: int, rated_share: float = 0.05, seed: int = 1) -> None:
-    """`files` runs of `per_file` records of about 1.8 KB below `folder`/records, ratings of some in `folder`/ratings."""
+    """`files` runs of `per_file` records of about 1.8 KB in `folder`/records, ratings of some in `folder`/ratings."""
     chance = random.Random(seed)
     template = _template()
     (folder / "records").mkdir(parents=True, exist_ok=True)
@@ -82,7 +93,11 @@ def _line(record: dict, number: int, place: int, chance: random.Random) -> tuple
     record["pipeline"] |= {**settings, "width": 512, "height": 512, "variant_index": place, "variant_count": 1000}
     record["pipeline"]["stages"][0] |= {**settings, "width": 512, "height": 512, "seconds": 3.25}
     failed = chance.random() < 0.01
-    record["outcome"] |= {"status": "failed" if failed else "ok", "error": failed, "duration_s": chance.randrange(9000) / 1000}
+    record["outcome"] |= {
+        "status": "failed" if failed else "ok",
+        "error": failed,
+        "duration_s": chance.randrange(9000) / 1000,
+    }
     record["outcome"]["images"][0] |= {
         "path": f"runs/run-{number:05d}/images/{place:05d}-{record_id[:16]}-txt2img.png",
         "sha256": f"{chance.getrandbits(256):064x}",

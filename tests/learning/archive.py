@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,7 @@ def naive_groups(
 
 def group_sums(groups: Sequence[Group]) -> dict[tuple[Any, ...], tuple[int, ...]]:
     """Groups of an index in the form of `naive_groups`."""
-    names = [each.name for each in dataclasses.fields(Group) if each.name != "values"]
-    return {group.values: tuple(getattr(group, name) for name in names) for group in groups}
+    return {group.values: tuple(group[1:]) for group in groups}
 
 
 def naive_damage(folder: Path) -> list[tuple[str, int]]:

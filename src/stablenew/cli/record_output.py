@@ -37,37 +37,40 @@ def print_records(
 
 def print_groups(groups: Sequence[Group], by: Sequence[str], form: str) -> None:
     """Print the groups, one a row."""
-    rows = [_group_row(group, by) for group in groups]
+    rows = [(*group.values, *_group_numbers(group)) for group in groups]
+    print_rows([*by, *_GROUP_NUMBERS], rows, form, left=by)
+
+
+def print_rows(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], form: str, left: Sequence[str] | None = None
+) -> None:
+    """Print rows under their names; in a table, columns not in `left` (None: none) stand to the right."""
     if form == "json":
         import msgspec
 
         for row in rows:
-            click.echo(msgspec.json.encode(row))
+            click.echo(msgspec.json.encode(dict(zip(names, row, strict=True)), enc_hook=str))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(_group_row_names(by))
-        writer.writerows(row.values() for row in rows)
+        writer.writerow(names)
+        writer.writerows(rows)
     else:
         from rich.console import Console
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in _group_row_names(by):
-            table.add_column(name, justify="left" if name in by else "right", overflow="fold")
+        for name in names:
+            table.add_column(name, justify="left" if left is None or name in left else "right", overflow="fold")
         for row in rows:
-            table.add_row(*(_cell(value) for value in row.values()))
+            table.add_row(*(_cell(value) for value in row))
         Console().print(table)
 
 
-def _group_row_names(by: Sequence[str]) -> list[str]:
-    return [*by, "n", "ok", "failed", "rated", "mean_rating", "rating_sd", "mean_seconds"]
+_GROUP_NUMBERS = ("n", "ok", "failed", "rated", "mean_rating", "rating_sd", "mean_seconds")
 
 
-def _group_row(group: Group, by: Sequence[str]) -> dict[str, Any]:
-    numbers = (
-        group.n, group.ok, group.failed, group.rated, group.mean_rating, group.rating_sd, group.mean_seconds,
-    )  # fmt: skip
-    return dict(zip(_group_row_names(by), (*group.values, *numbers), strict=True))
+def _group_numbers(group: Group) -> tuple[Any, ...]:
+    return group.n, group.ok, group.failed, group.rated, group.mean_rating, group.rating_sd, group.mean_seconds
 
 
 def _readable(found: Iterable[LearningRecord | UnreadableLine]) -> Iterable[LearningRecord]:

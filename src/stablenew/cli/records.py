@@ -10,6 +10,8 @@ import click
 from stablenew.cli.options import workspace_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stablenew.learning.record_filter import Condition
     from stablenew.learning.record_index import RecordIndex
     from stablenew.workspace import Workspace
@@ -203,6 +205,63 @@ def tail(last: int, follow: bool, workspace: Workspace) -> None:
 
 
 @records.command()
+@click.argument("run_ids", nargs=-1, metavar="[RUN_ID]...")
+@click.option("--older-than", type=click.IntRange(min=0), metavar="DAYS", help="All runs not written to for DAYS days.")
+@workspace_option
+def pack(run_ids: tuple[str, ...], older_than: int | None, workspace: Workspace) -> None:
+    """Pack the records of finished runs into Parquet, a fraction of the room; nothing is lost.
+
+    Everything goes on as before, as long as DuckDB is installed: pip install 'stablenew[analytics]'.
+    """
+    import time
+
+    from stablenew.learning.record_packs import pack_file
+
+    if not run_ids and older_than is None:
+        raise click.UsageError("name runs, or give --older-than DAYS")
+    packed = 0
+    for file in _chosen_files(workspace, run_ids, packs=False):
+        if older_than is None or time.time() - file.stat().st_mtime >= older_than * 86400:
+            before = file.stat().st_size
+            after = pack_file(file).stat().st_size
+            packed += 1
+            click.echo(f"{file.name}: {before / 1e6:,.1f} MB packed into {after / 1e6:,.1f} MB")
+    click.echo(f"{packed} packed")
+
+
+@records.command()
+@click.argument("run_ids", nargs=-1, metavar="[RUN_ID]...")
+@click.option("--all", "everything", is_flag=True, help="Unpack everything.")
+@workspace_option
+def unpack(run_ids: tuple[str, ...], everything: bool, workspace: Workspace) -> None:
+    """Unpack records: the same lines as before, byte for byte."""
+    from stablenew.learning.record_packs import unpack_file
+
+    if not run_ids and not everything:
+        raise click.UsageError("name runs, or give --all")
+    files = _chosen_files(workspace, run_ids, packs=True)
+    for file in files:
+        unpack_file(file)
+    click.echo(f"{len(files)} unpacked")
+
+
+@records.command()
+@click.argument("query")
+@form_option
+@workspace_option
+def sql(query: str, form: str, workspace: Workspace) -> None:
+    """Ask all records with SQL (DuckDB), such as: select sampler, avg(rating) from records group by all.
+
+    The table records has a column for each common setting, rating and tags, and the whole record as JSON in record.
+    """
+    from stablenew.cli.record_output import print_rows
+    from stablenew.learning.record_sql import query_records
+
+    answer = query_records(workspace, query)
+    print_rows(answer.names, answer.rows, form)
+
+
+@records.command()
 @click.option("--repair", is_flag=True, help="Take out unreadable lines, save whole ones inside them; keeps a copy.")
 @click.option("--check-files", is_flag=True, help="Also compare every picture with the hash in its record.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -250,6 +309,21 @@ def _open_index(workspace: Workspace) -> RecordIndex:
             click.echo(f"\rindexing: {lines:,} lines", nl=False, err=True)
 
     return RecordIndex.of(workspace, progress=say if sys.stderr.isatty() else None)
+
+
+def _chosen_files(workspace: Workspace, run_ids: tuple[str, ...], *, packs: bool) -> list[Path]:
+    """The files of the runs named, of all where none is; packs or plain files."""
+    from stablenew.errors import NotFound
+    from stablenew.learning.learning_reader import record_files
+    from stablenew.learning.record_packs import is_pack
+
+    found: list[Path] = []
+    for run_id in run_ids or (None,):
+        files = [file for file in record_files(workspace.records, run_id) if is_pack(file) is packs]
+        if run_id is not None and not files:
+            raise NotFound("pack of the run" if packs else "unpacked run", run_id, workspace.records)
+        found += files
+    return found
 
 
 def of_run(where: tuple[Condition, ...], run_id: str | None) -> tuple[Condition, ...]:

@@ -15,13 +15,15 @@ from typing import BinaryIO
 
 import msgspec
 
+from stablenew.errors import InputError, RecordError
 from stablenew.learning.index_files import FileState, Found, files_on_disk, load_states, new_state, save_state
 from stablenew.learning.index_ratings import RatingRows
 from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import Rating, parse_rating
-from stablenew.learning.learning_reader import UnreadableLine, parse_line
+from stablenew.learning.learning_reader import UnreadableLine, parse_line, unreadable_file
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import ScannedLine, scan_lines
+from stablenew.learning.record_packs import is_pack, pack_lines
 from stablenew.learning.record_wire import decode_record
 
 LINES_AT_ONCE = 30_000
@@ -115,8 +117,30 @@ class CatchUp:
         (self._rows if state.kind == "record" else self._rating_rows).forget_file(state.id, offset)
         state.open = 0
 
+    def _read_pack(self, state: FileState, found: Found) -> None:
+        """Read a pack, which never grows: all of it, and what was read of it before is forgotten."""
+        if state.size >= 0:
+            self._forget(state)
+        state.lines = state.damaged = 0
+        try:
+            for line in pack_lines(found.path):
+                problem = self._read_record(state, found.path, line)
+                if problem is not None:
+                    self._note_damage(state, problem)
+                state.lines += 1
+            state.note_pack(found.seen)
+        except (OSError, InputError, RecordError) as exc:
+            self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, unreadable_file(exc)))
+            state.settled = 0
+        self._done.lines += state.lines
+        self._budget -= state.lines
+        save_state(self._db, state)
+
     def _read_on(self, state: FileState, found: Found) -> None:
         """Read what is new in one file, from its start when it is not what it was."""
+        if is_pack(found.path):
+            self._read_pack(state, found)
+            return
         try:
             with found.path.open("rb") as file:
                 seen = os.fstat(file.fileno())
@@ -131,8 +155,7 @@ class CatchUp:
                     state.settled = 0
             self._db.execute("DELETE FROM damage WHERE file = ? AND line = 0", (state.id,))
         except OSError as exc:
-            reason = f"the file cannot be read: {exc.strerror or exc}"
-            self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, reason))
+            self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, unreadable_file(exc)))
             state.settled = 0
         save_state(self._db, state)
 

@@ -60,6 +60,11 @@ class FileState:
         self.settled = int(time.time_ns() - seen.st_mtime_ns > _SETTLE_NS and self.offset <= seen.st_size)
         self.head, self.tail = _checksums(file, self.offset)
 
+    def note_pack(self, seen: os.stat_result) -> None:
+        """Remember a pack that was read whole."""
+        self.inode, self.size, self.mtime = _looks(seen)
+        self.offset, self.settled = self.size, 1
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -76,7 +81,7 @@ def files_on_disk(records: Path, ratings: Path) -> dict[tuple[Kind, bytes], Foun
     found: dict[tuple[Kind, bytes], Found] = {}
     folders: tuple[tuple[Kind, Path], ...] = (("record", records), ("rating", ratings))
     for kind, folder in folders:
-        for name, entry in walk_lines_files(folder):
+        for name, entry in walk_lines_files(folder, packs=kind == "record"):
             try:
                 # DirEntry.stat knows no inode on Windows.
                 seen = entry.stat() if os.name == "posix" else Path(entry.path).stat()

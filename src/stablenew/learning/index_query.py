@@ -6,7 +6,7 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -47,9 +47,11 @@ class Pointer:
     feedback: tuple[float | None, str, str] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Records that share `values` of the fields asked for. Sums are in thousandths of a second or of a star."""
+class Group(NamedTuple):
+    """Records that share `values` of the fields asked for. Sums are in thousandths of a second or of a star.
+
+    A tuple, as a question may give thousands of them: frozen dataclasses would take longer than the question.
+    """
 
     values: tuple[Any, ...]
     n: int = 0
@@ -108,14 +110,11 @@ def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]
         source = _SOURCE
     grouping = f"GROUP BY {', '.join(keys)}" if keys else ""
     asked = f"SELECT {', '.join([*keys, sums])} FROM {source} WHERE {condition} {grouping}"
+    count = len(keys)
     for row in db.execute(asked, values):
-        numbers = row[len(keys) :]
-        if numbers[0]:
-            n, ok, failed, timed, ms, rated, score, score2 = numbers
-            yield Group(
-                values=row[: len(keys)], n=n, ok=ok, failed=failed, timed=timed, ms=ms, rated=rated, score=score,
-                score2=score2,
-            )  # fmt: skip
+        group = Group(row[:count], *row[count:])
+        if group.n:
+            yield group
 
 
 def pointers(

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from stablenew.errors import NotARecord
+from stablenew.errors import InputError, NotARecord, RecordError
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import ScannedLine, scan_lines
+from stablenew.learning.record_packs import PACK_SUFFIX, is_pack, pack_lines
 
 SUFFIX = ".jsonl"
 
@@ -46,11 +47,11 @@ Precedence = tuple[bool, int, bytes, int]
 
 
 def record_files(folder: Path, run_id: str | None = None) -> list[Path]:
-    """The record files below `folder`, of one run (its shards included) or of all, in a stable order.
+    """The record files below `folder`, packs too, of one run (its shards included) or of all, in a stable order.
 
     With `run_id`, files of a run called `RUN_ID.something` are among them: look at each line's own run id.
     """
-    found = lines_files(folder)
+    found = [Path(entry.path) for _, entry in walk_lines_files(folder, packs=True)]
     if run_id is None:
         return found
     return [path for path in found if path.name == f"{run_id}{SUFFIX}" or path.name.startswith(f"{run_id}.")]
@@ -61,14 +62,19 @@ def lines_files(folder: Path) -> list[Path]:
     return [Path(entry.path) for _, entry in walk_lines_files(folder)]
 
 
-def walk_lines_files(folder: Path) -> list[tuple[bytes, os.DirEntry[str]]]:
-    """Every .jsonl file below `folder` with its name there (`file_order`); what is hidden, and links, are passed by."""
+def walk_lines_files(folder: Path, *, packs: bool = False) -> list[tuple[bytes, os.DirEntry[str]]]:
+    """Every .jsonl file below `folder` with its name there (`file_order`), and every pack where `packs` are wanted.
+
+    What is hidden, and links, are passed by.
+    """
     found: list[tuple[bytes, os.DirEntry[str]]] = []
-    _walk(folder, "", found)
+    _walk(folder, "", (SUFFIX, PACK_SUFFIX) if packs else (SUFFIX,), found)
     return sorted(found, key=lambda each: each[0])
 
 
-def _walk(folder: Path | str, prefix: str, found: list[tuple[bytes, os.DirEntry[str]]]) -> None:
+def _walk(
+    folder: Path | str, prefix: str, suffixes: tuple[str, ...], found: list[tuple[bytes, os.DirEntry[str]]]
+) -> None:
     try:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -77,8 +83,8 @@ def _walk(folder: Path | str, prefix: str, found: list[tuple[bytes, os.DirEntry[
         if entry.name.startswith(".") or entry.is_symlink():
             continue
         if entry.is_dir():
-            _walk(entry.path, f"{prefix}{entry.name}/", found)
-        elif entry.name.endswith(SUFFIX):
+            _walk(entry.path, f"{prefix}{entry.name}/", suffixes, found)
+        elif entry.name.endswith(suffixes):
             found.append((os.fsencode(prefix + entry.name), entry))
 
 
@@ -104,13 +110,26 @@ def read_file(path: Path) -> Iterator[LearningRecord | UnreadableLine]:
 def read_file_with_offsets(path: Path) -> Iterator[tuple[int, LearningRecord | UnreadableLine]]:
     """Like `read_file`, each with the byte its line starts at."""
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(scan_lines(file), 1):
-                read = parse_line(path, number, line)
-                if read is not None:
-                    yield line.offset, read
-    except OSError as exc:
-        yield 0, UnreadableLine(path, 0, f"the file cannot be read: {exc.strerror or exc}")
+        for number, line in enumerate(file_lines(path), 1):
+            read = parse_line(path, number, line)
+            if read is not None:
+                yield line.offset, read
+    except (OSError, InputError, RecordError) as exc:
+        yield 0, UnreadableLine(path, 0, unreadable_file(exc))
+
+
+def file_lines(path: Path) -> Iterator[ScannedLine]:
+    """Every line of a file or of a pack. Raises OSError; for a pack also InputError and RecordError."""
+    if is_pack(path):
+        yield from pack_lines(path)
+        return
+    with path.open("rb") as file:
+        yield from scan_lines(file)
+
+
+def unreadable_file(error: Exception) -> str:
+    """Why a whole file cannot be read, in words."""
+    return f"the file cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def parse_line(path: Path, number: int, line: ScannedLine) -> LearningRecord | UnreadableLine | None:
@@ -197,12 +216,11 @@ def successful_record_ids(folder: Path, run_id: str) -> frozenset[str]:
     decoder = msgspec.json.Decoder(_IdAndStatus)
     found: set[str] = set()
     for path in record_files(folder, run_id):
-        with path.open("rb") as file:
-            for line in scan_lines(file):
-                try:
-                    read = decoder.decode(line.data or b"")
-                except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError):
-                    continue
-                if read.outcome.status == "ok":
-                    found.add(read.run.record_id)
+        for line in file_lines(path):
+            try:
+                read = decoder.decode(line.data or b"")
+            except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError):
+                continue
+            if read.outcome.status == "ok":
+                found.add(read.run.record_id)
     return frozenset(found)

@@ -28,12 +28,13 @@ from stablenew.learning.index_catch_up import LINES_AT_ONCE, CatchUp, CaughtUp
 from stablenew.learning.index_query import Group, Pointer, Sort
 from stablenew.learning.index_ratings import ratings_of_key
 from stablenew.learning.learning_feedback import Rating
-from stablenew.learning.learning_reader import UnreadableLine, parse_line, record_key
+from stablenew.learning.learning_reader import UnreadableLine, parse_line, record_key, unreadable_file
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import ScannedLine
 from stablenew.learning.prompt_words import parse_words, text_matches
 from stablenew.learning.record_filter import Condition, field_name, matches, value_of
 from stablenew.learning.record_groups import FeedbackInfo
+from stablenew.learning.record_packs import is_pack, pack_line
 from stablenew.workspace import Workspace
 
 PAGE = 500
@@ -240,17 +241,23 @@ class RecordIndex:
         """The record a row points at, with its feedback."""
         path = self._path_of(pointer.file, self._records)
         try:
-            file = self._open_file(pointer.file, path)
-            file.seek(pointer.offset)
-            data = file.read(pointer.length)
-        except OSError as exc:
-            return UnreadableLine(path, 0, f"the file cannot be read: {exc.strerror or exc}")
+            data = self._read_bytes(pointer, path)
+        except (OSError, InputError, RecordError) as exc:
+            return UnreadableLine(path, 0, unreadable_file(exc))
         read = parse_line(path, 0, ScannedLine(pointer.offset, data, len(data), True))
         if not isinstance(read, LearningRecord) or record_key(read.run.record_id) != pointer.key:
             return UnreadableLine(
                 path, 0, f"the file changed while it was read: no such record at byte {pointer.offset}"
             )
         return read if pointer.feedback is None else _with_info(read, pointer.feedback)
+
+    def _read_bytes(self, pointer: Pointer, path: Path) -> bytes:
+        if is_pack(path):
+            return pack_line(path, pointer.offset)
+        file = self._open_file(pointer.file, path)
+        file.seek(pointer.offset)
+        data: bytes = file.read(pointer.length)
+        return data
 
     def _open_file(self, name: bytes, path: Path) -> Any:
         file = self._files.get(name)
@@ -344,8 +351,7 @@ def _with_info(record: LearningRecord, feedback: tuple[float | None, str, str]) 
 def _with_one_more(group: Group, record: LearningRecord) -> Group:
     status, seconds, rating = record.outcome.status, record.outcome.duration_s, record.feedback.rating
     score = 0 if rating is None else round(rating * 1000)
-    return dataclasses.replace(
-        group,
+    return group._replace(
         n=group.n + 1,
         ok=group.ok + (status == "ok"),
         failed=group.failed + (status == "failed"),
