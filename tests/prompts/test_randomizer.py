@@ -88,6 +88,20 @@ def test_describing_a_trillion_is_exact_and_lazy():
     assert len(set(plan.variant(plan.count // 2).bindings)) == 8
 
 
+def test_one_choice_may_have_a_trillion_texts():
+    """A single choice with more texts than any list is counted, iterated, skipped over and balanced at once."""
+    axes = [parse_axis("steps=10,20")]
+    prompt = "{8$$" + "|".join("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN") + "}"
+    each = 40 * 39 * 38 * 37 * 36 * 35 * 34 * 33
+    plans = [
+        plan_of(prompt, axes=axes),
+        plan_of(prompt, axes=axes, skip=[parse_skip("steps<15", axes)]),
+        plan_of(prompt, axes=axes, limit=30),
+    ]
+    assert [plan.total for plan in plans] == [2 * each, each, 2 * each]
+    assert all(len({v.variant_id for v in islice(plan, 30)}) == 30 for plan in plans)
+
+
 @pytest.mark.parametrize("options", [60, 3_000])
 def test_a_plan_beyond_running_is_refused_with_its_size(options):
     """10^30 variants and far more are refused, with the size; a balanced part of them is not."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from stablenew.errors import PackError, nearest_name
+from stablenew.errors import InvalidSetting, PackError, nearest_name
 from stablenew.prompts.axes import slot_key
 from stablenew.prompts.choices import (
     Alternatives,
@@ -44,6 +44,7 @@ from stablenew.prompts.wildcards import Wildcards, WildcardValues
 
 MAX_PARTS = 200_000
 MAX_LEVELS = 40
+MAX_COMPARED = 100_000
 MAX_ARRANGED = 2_000_000
 
 
@@ -136,6 +137,8 @@ class LineExpansion:
         """The texts of the slot `key` by rank, for rules that compare them; None where it is not in the line's grid."""
         for name, part, count in self._scope:
             if name == key and not isinstance(part, Running):
+                if count > MAX_COMPARED:
+                    raise InvalidSetting(f"--skip [[{key}]]", key, f"slots of at most {MAX_COMPARED:,} texts")
                 names = dict.fromkeys((other for other, _, _ in self._scope), "")
                 return [part.render(i, Draw(names=dict(names))) for i in range(count)]
         return None

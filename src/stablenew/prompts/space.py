@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from stablenew.prompts.balanced import BalancedOrder
 
+_LISTED = 100_000
+
 
 class Cell(NamedTuple):
     """One cell: the line's place, the ranks of its factors, of the axes (outer ones first), and the image's number."""
@@ -76,12 +78,12 @@ class GridSpace:
             yield from map(self.cell, range(self.count))
             return
         images = range(self._inner[-1].size)
-        inner = [range(level.size) for level in self._inner[:-1]]
-        texts = [[range(level.size) for level in levels] for levels in self._texts]
-        for first in product(*(range(level.size) for level in self._outer)):
-            for line, ranges in enumerate(texts):
-                for ranks in product(*ranges):
-                    for rest in product(*inner):
+        inner = [level.size for level in self._inner[:-1]]
+        texts = [[level.size for level in levels] for levels in self._texts]
+        for first in _every([level.size for level in self._outer]):
+            for line, sizes in enumerate(texts):
+                for ranks in _every(sizes):
+                    for rest in _every(inner):
                         axes = first + rest
                         for image in images:
                             yield Cell(line, ranks, axes, image)
@@ -104,6 +106,8 @@ class GridSpace:
             return self._line_ends(alive)[-1] if line < 0 else int(alive == 0)
         if not alive:
             return self._free(line, depth)
+        if not levels[depth].meets:
+            return levels[depth].size * self._count(line, depth + 1, alive)
         return self._level_ends(line, depth, levels[depth], alive)[-1]
 
     def _free(self, line: int, depth: int) -> int:
@@ -143,6 +147,9 @@ class GridSpace:
         if not alive:
             rank, k = divmod(k, self._free(line, depth + 1))
             return rank, k, 0
+        if not level.meets:
+            rank, k = divmod(k, self._count(line, depth + 1, alive))
+            return rank, k, alive
         ends = self._level_ends(line, depth, level, alive)
         rank = bisect_right(ends, k)
         return rank, k - (ends[rank - 1] if rank else 0), level.after(rank, alive)
@@ -151,6 +158,21 @@ class GridSpace:
         ends = self._line_ends(alive)
         line = bisect_right(ends, k)
         return line, k - (ends[line - 1] if line else 0), self._lines.after(line, alive)
+
+
+def _every(sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """All ranks in nested order. `product` would make a list of each range first, and one may have 10^12 ranks."""
+    if all(size <= _LISTED for size in sizes):
+        return product(*map(range, sizes))
+    return (_unranked(k, sizes) for k in range(prod(sizes)))
+
+
+def _unranked(k: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    ranks = []
+    for size in reversed(sizes):
+        k, rank = divmod(k, size)
+        ranks.append(rank)
+    return tuple(reversed(ranks))
 
 
 class BalancedSpace:
