@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from PIL import Image, ImageChops
 
-from stablenew.backends.diffusers_local import LocalBackend, open_backend
-from stablenew.backends.diffusers_models import EMBEDDED, find_model
-from stablenew.backends.diffusers_quiet import be_quiet
+from stablenew.backends.diffusers_local.backend import LocalBackend, open_backend
+from stablenew.backends.diffusers_local.models import EMBEDDED, find_model
+from stablenew.backends.diffusers_local.quiet import be_quiet
 from stablenew.backends.registry import BackendOptions
 from stablenew.config import PipelineConfig, Txt2ImgSettings
 from stablenew.learning.learning_record import LearningRecordWriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from stablenew.backends.diffusers_samplers import SAMPLERS, SCHEDULERS
+from stablenew.backends.diffusers_local.samplers import SAMPLERS, SCHEDULERS
 from stablenew.backends.registry import installed_kinds
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backends.md").read_text("utf-8")

@@ -18,11 +18,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stablenew.backends import diffusers_loading, diffusers_models
 from stablenew.backends.base import CancelToken, GeneratedImage, Txt2ImgRequest, Watch
-from stablenew.backends.diffusers_local import LocalBackend, open_backend
-from stablenew.backends.diffusers_models import find_model, find_vae, has_only_fp16, model_hash
-from stablenew.backends.diffusers_painting import Painter
+from stablenew.backends.diffusers_local import diffusers_models
+from stablenew.backends.diffusers_local import loading as diffusers_loading
+from stablenew.backends.diffusers_local.backend import LocalBackend, open_backend
+from stablenew.backends.diffusers_local.models import find_model, find_vae, has_only_fp16, model_hash
+from stablenew.backends.diffusers_local.painting import Painter
 from stablenew.backends.registry import BackendOptions
 from stablenew.errors import (
     BackendUnavailable,
@@ -329,7 +330,7 @@ class TestTruth:
 
 def with_pixels(opened: Opener, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any], None]) -> list[Any]:
     """Two pictures drawn together by a model whose answer is spoilt."""
-    from stablenew.backends import diffusers_pipelines
+    from stablenew.backends.diffusers_local import pipelines as diffusers_pipelines
 
     backend = opened()
     ASK.one(backend, ASK.txt2img())
@@ -566,7 +567,7 @@ class TestErrors:
 
     def test_missing_packages_say_how_to_get_them(self, opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without the packages of the extra, the backend says which are missing and how to install them."""
-        from stablenew.backends import diffusers_local
+        from stablenew.backends.diffusers_local import backend as diffusers_local
 
         plain = diffusers_local.find_spec
         monkeypatch.setattr(diffusers_local, "find_spec", lambda name: None if name == "diffusers" else plain(name))

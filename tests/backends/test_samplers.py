@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stablenew.backends.base import Txt2ImgRequest
-from stablenew.backends.diffusers_local import LocalBackend, open_backend
-from stablenew.backends.diffusers_samplers import (
+from stablenew.backends.diffusers_local.backend import LocalBackend, open_backend
+from stablenew.backends.diffusers_local.samplers import (
     SAMPLERS,
     SCHEDULERS,
     Sampling,
@@ -24,7 +24,7 @@ from stablenew.backends.diffusers_samplers import (
     schedule_name,
     schedulers_of,
 )
-from stablenew.backends.diffusers_schedulers import generator, make_scheduler, seed_noise
+from stablenew.backends.diffusers_local.schedulers import generator, make_scheduler, seed_noise
 from stablenew.backends.picture import read_pixels
 from stablenew.backends.registry import BackendOptions
 from stablenew.config import Txt2ImgSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.backends.tiny_random_model import build, build_xl
 
-from stablenew.backends.diffusers_local import LocalBackend, open_backend
+from stablenew.backends.diffusers_local.backend import LocalBackend, open_backend
 from stablenew.backends.registry import BackendOptions
 from stablenew.testing.backend_contract import BackendContract
 
