@@ -25,7 +25,7 @@ from stablenew.backends.registry import BackendOptions
 from stablenew.config import STAGES
 from stablenew.errors import BackendUnavailable, GenerationFailed, UnknownChoice
 
-_WINDOW_PER_DEPTH = 8
+_WINDOW_PER_DEPTH = 16
 _FRESH_S = 10.0
 _POOLED_WAIT_S = 2.0
 _NEEDED = ("CheckpointLoaderSimple", "KSampler", "CLIPTextEncode", "VAEDecode", "SaveImage")
