@@ -26,12 +26,15 @@ from tests.learning.archive import (
 
 from stablenew.errors import InputError, NotFound
 from stablenew.learning import index_store
+from stablenew.learning.index_files import FileState
+from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import RatingWriter, undo_of
 from stablenew.learning.learning_reader import UnreadableLine
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.record_filter import parse_condition
 from stablenew.learning.record_index import Query, RecordIndex
 
+LATE = "2026-12-01T00:00:00Z"
 RECORDS = [
     make_record(
         f"{number:02d}-record",
@@ -213,6 +216,35 @@ def test_a_copied_or_renamed_file_does_not_count_twice(index: RecordIndex, folde
     assert index.groups(["sampler"]) == before
     path.with_name("copy.jsonl").rename(path)
     assert index.groups(["sampler"]) == before
+
+
+def replaced_in_place(folder: Path) -> bool:
+    """Whether the index notices that a file was overwritten by a longer one."""
+    path = folder / "records" / "run-0.jsonl"
+    with open_index(folder) as index:
+        index.catch_up()
+        path.write_bytes(b"")
+        write_lines(path, *(make_record(f"other-{number}") for number in range(30)))
+        return ids(index) == naive_list(naive_records(folder))
+
+
+def test_an_overwritten_file_is_noticed_by_its_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks of what was read before find it; without them the answers would be wrong."""
+    assert replaced_in_place(folder)
+    (folder / "index.sqlite").unlink()
+    monkeypatch.setattr(FileState, "still_starts_as_read", lambda *_: True)
+    assert not replaced_in_place(folder)
+
+
+def test_without_precedence_a_later_failure_would_hide_a_success(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What picks the line that counts is needed: a later failure does not replace a success."""
+    write_lines(folder / "records" / "run-0.jsonl", make_record("00-record", status="failed", timestamp=LATE))
+    with open_index(folder) as index:
+        assert index.get("00-record").outcome.status == "ok"
+    (folder / "index.sqlite").unlink()
+    monkeypatch.setattr(RowWriter, "_rank", lambda *_: 0)
+    with open_index(folder) as index:
+        assert index.get("00-record").outcome.status == "failed"
 
 
 def test_totals_follow_every_change_of_mind(index: RecordIndex, folder: Path) -> None:
