@@ -1,7 +1,7 @@
 """`python -m training [COMMAND]`: makes the tiny model.
 
-train: every phase, going on where it stopped. export: write the model of the last checkpoint. judge: train the judge
-and the scorer. measure: write figures, tables and a sample sheet of a model.
+train: every phase, going on where it stopped. export: write the model of the last checkpoint. judge: train the judge,
+which is also the scorer. measure: write figures, tables and a sample sheet of a model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="measure: no tables of other settings")
     parser.add_argument("--minutes", type=float, default=90.0, help="minutes of the denoiser's training")
     parser.add_argument("--autoencoder-minutes", type=float, default=9.0)
-    parser.add_argument("--decoder-minutes", type=float, default=7.0)
+    parser.add_argument("--decoder-minutes", type=float, default=7.0, help="0: leave it as it is")
     parser.add_argument("--pictures", type=int, default=100_000, help="pictures to draw")
     parser.add_argument("--batch", type=int, default=24, help="pictures a step of the denoiser")
     parser.add_argument("--seed", type=int, default=1)
@@ -53,8 +53,8 @@ def main() -> None:
     else:
         if given.command == "train":
             phases.run(settings)
-        _, scorer = report.train_judges(settings)
-        judge.write_scorer(scorer, report.SCORER_WIDTH, given.scorer or settings.out / "scorer")
+        eye = report.train_judge(settings)
+        judge.write_scorer(eye, report.JUDGE_WIDTH, given.scorer or settings.out / "scorer")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The judge: a small network that tells what a picture shows, trained on drawn pictures only, never on generated ones.
 
-Two are trained, from different seeds: a wider one for the figures in the card, and a small one that the package brings
-along as a scorer.
+It makes the figures of the card, and the package brings it along as a scorer.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def examples(seed: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8
 
 
 def train(settings: Settings, model: AutoencoderTiny, name: str, width: int) -> Eye:
-    """Trains one judge, or gives the one in `out/NAME.pt`."""
+    """Trains a judge, or gives the one in `out/NAME.pt`."""
     path = settings.out / f"{name}.pt"
     eye = Eye(len(SEEN), width)
     saved = load(path)
@@ -162,16 +161,42 @@ def accuracy(eye: Eye, model: AutoencoderTiny | None, seed: int = 99) -> dict[st
         rows = one if group != "background" else ~wanted[:, SEEN.index("landscape")]
         part = slice(places.start, places.stop)
         right[group] = float((told[rows, part].argmax(1) == wanted[rows, part].float().argmax(1)).float().mean())
+    right["both of two"] = _both(eye, pixels[two.numpy()], wanted[two])
     pairs = slice(positions("pair").start, positions("pair").stop)
-    right["both of two"] = float(((told[two, pairs] > 0) == wanted[two, pairs]).all(1).float().mean())
+    right["both of two, at one look"] = float(((told[two, pairs] > 0) == wanted[two, pairs]).all(1).float().mean())
     flags = slice(SEEN.index("landscape"), len(SEEN))
     views = wanted[:, SEEN.index("landscape")]
     right["landscape details"] = float(((told[views, flags] > 0) == wanted[views, flags]).float().mean())
     return right
 
 
+def _both(eye: Eye, pixels: NDArray[np.uint8], wanted: Tensor) -> float:
+    """Gives in how many pictures of two objects both are told rightly."""
+    places = positions("pair").start
+    stacked = SEEN.index("layout:stacked")
+    right = []
+    for found, names in zip(looks_of_two(eye, pixels, wanted[:, stacked].numpy()), wanted, strict=True):
+        pairs = [name for i, name in enumerate(GROUPS["pair"]) if names[places + i]]
+        right.append(sorted(" ".join(look) for look in found) == sorted(pairs))
+    return sum(right) / len(right)
+
+
+def looks_of_two(eye: Eye, pixels: NDArray[np.uint8], stacked: NDArray[np.bool_]) -> list[list[tuple[str, str]]]:
+    """Gives colour and shape of what is in each half of each picture, [N][2]; the halves are left and right, or
+    where `stacked` top and bottom. Each half is widened by its own edges and judged as a picture of one object."""
+    halves = []
+    for picture, is_stacked in zip(pixels, stacked, strict=True):
+        upright = picture.transpose(1, 0, 2) if is_stacked else picture
+        for half in (upright[:, :32], upright[:, 32:]):
+            whole = np.pad(half, ((0, 0), (16, 16), (0, 0)), mode="edge")
+            halves.append(whole.transpose(1, 0, 2) if is_stacked else whole)
+    told = tell(eye, np.stack(halves)) if halves else torch.zeros(0, len(SEEN) + 1)
+    looks = list(zip(best(told, "colour"), best(told, "shape"), strict=True))
+    return [looks[at : at + 2] for at in range(0, len(looks), 2)]
+
+
 def write_scorer(eye: Eye, width: int, folder: Path) -> int:
-    """Writes the small judge as the package's scorer, in float16; gives its size in bytes."""
+    """Writes the judge as the package's scorer, in float16; gives its size in bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in eye.state_dict().items()}
     save_file(weights, folder / "model.safetensors")

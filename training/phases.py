@@ -52,7 +52,7 @@ def run(settings: Settings) -> StableDiffusionPipeline:
     torch.set_float32_matmul_precision("high")
     ground = lay_ground(settings)
     unet, encoder = denoiser.train(settings, ground.drawn, ground.latents, ground.tokens, ground.silence, ground.text)
-    model = autoencoder.refine(settings, ground.drawn, ground.model)
+    model = autoencoder.refine(settings, ground.drawn, ground.model) if settings.decoder_s else ground.model
     made = export.pipeline(model, encoder, ground.words, unet)
     size = export.write(made, settings.out / "model")
     say(f"model: {size / 1e6:.2f} MB in {settings.out / 'model'}")

@@ -14,26 +14,22 @@ from training import judge, measure, phases, sheet
 from training.progress import say
 from training.settings import Settings
 
-JUDGE_WIDTH, SCORER_WIDTH = 16, 10
+JUDGE_WIDTH = 12
 COLUMNS = ("colour", "shape", "both of two", "background", "landscape details", "clean", "score")
-QUESTIONS, VIEWS, TABLE = 500, 60, 75
+QUESTIONS, VIEWS, TABLE = 500, 60, 40
 
 
-def train_judges(settings: Settings) -> tuple[Eye, Eye]:
-    """Trains the judge of the figures and the package's scorer, or reads them; gives both."""
-    model = phases.kept_autoencoder(settings)
-    return (
-        judge.train(settings, model, "judge", JUDGE_WIDTH),
-        judge.train(settings, model, "scorer", SCORER_WIDTH),
-    )
+def train_judge(settings: Settings) -> Eye:
+    """Trains the judge, or reads it from `out/judge.pt`."""
+    return judge.train(settings, phases.kept_autoencoder(settings), "judge", JUDGE_WIDTH)
 
 
 def write_figures(settings: Settings, folder: Path, *, tables: bool = True, count: int = QUESTIONS) -> str:
     """Measures the model in `folder` and writes and gives the figures; `tables` also tries other settings."""
     pipe = measure.load_pipeline(folder)
-    eye, scorer = train_judges(settings)
+    eye = train_judge(settings)
     parts = [
-        _accuracy(eye, scorer, pipe.vae),
+        _accuracy(eye, pipe.vae),
         _quality(pipe, eye, count),
         _odds(pipe, eye),
         _speed(folder),
@@ -45,11 +41,10 @@ def write_figures(settings: Settings, folder: Path, *, tables: bool = True, coun
     return text
 
 
-def _accuracy(eye: Eye, scorer: Eye, model: AutoencoderTiny) -> str:
+def _accuracy(eye: Eye, model: AutoencoderTiny) -> str:
     rows = [
-        ("judge, drawn pictures", judge.accuracy(eye, None)),
-        ("judge, through the autoencoder", judge.accuracy(eye, model)),
-        ("scorer, drawn pictures", judge.accuracy(scorer, None)),
+        ("drawn pictures", judge.accuracy(eye, None)),
+        ("through the autoencoder", judge.accuracy(eye, model)),
     ]
     columns = tuple(rows[0][1])
     return f"### The judge's own accuracy ({judge.TESTED} new pictures)\n\n" + _table("", columns, rows)

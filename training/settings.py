@@ -22,7 +22,7 @@ class Settings:
     decoder_s: float = 420.0
     text_s: float = 75.0
     denoiser_s: float = 5400.0
-    judge_steps: int = 2500
+    judge_steps: int = 2000
     steps: int | None = None  # ends each phase after so many steps: for tests
     keep_every_s: float = 240.0
     channels: tuple[int, int, int] = (40, 96, 96)

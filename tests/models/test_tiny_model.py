@@ -82,7 +82,8 @@ def test_no_path_of_the_maker_is_in_it() -> None:
 def test_loads_offline_without_a_word(monkeypatch: pytest.MonkeyPatch, heard: list[str]) -> None:
     """txt2img and img2img load with the network forbidden, in float32, and nothing warns.
 
-    One remark is not ours to avoid: diffusers notes that the autoencoder is the tiny kind, as it does for each. What transformers says once about torchvision has nothing to do with the folder.
+    One remark is not ours to avoid: diffusers notes that the autoencoder is the tiny kind, as it does for each.
+    What transformers says once about torchvision has nothing to do with the folder.
     """
 
     def refuse(*_: object, **__: object) -> None:

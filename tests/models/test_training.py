@@ -94,8 +94,7 @@ def test_every_phase_runs_stops_and_resumes(tmp_path: Path) -> None:
     phases.run(longer)  # nothing left to do
     assert progress.load(tmp_path / "denoiser.pt")["steps"] == finished["steps"]
 
-    _, scorer = report.train_judges(small)
-    write_scorer(scorer, report.SCORER_WIDTH, tmp_path / "scorer")
+    write_scorer(report.train_judge(small), report.JUDGE_WIDTH, tmp_path / "scorer")
     loaded = phases.snapshot(longer)
     loaded.set_progress_bar_config(disable=True)
     picture = loaded("a red circle", num_inference_steps=2, height=64, width=64).images[0]

@@ -42,7 +42,11 @@ _SKIES = {"day": r"\bby day\b", "sunset": r"\bat sunset\b", "night": r"\bat nigh
 
 
 class Eye(nn.Module):
-    """A small convolutional network: pictures in, a number per attribute out, the last how clean the picture is."""
+    """A small convolutional network: pictures in, a number per attribute out, the last how clean the picture is.
+
+    What an attribute looks like is the same everywhere, so each is looked for at every place of an 8 x 8 map and the
+    best place counts; a second part sees the whole map and adds what depends on where things are.
+    """
 
     def __init__(self, attributes: int, width: int) -> None:
         super().__init__()
@@ -56,15 +60,17 @@ class Eye(nn.Module):
             *block(2 * width, 4 * width, 2),
             *block(4 * width, 4 * width, 1),
             *block(4 * width, 6 * width, 2),
-            nn.MaxPool2d(2),
+            *block(6 * width, 6 * width, 1),
         )
+        self.find = nn.Conv2d(6 * width, attributes + 1, 1)
         self.tell = nn.Sequential(
-            nn.Flatten(), nn.Linear(6 * width * 16, 160), nn.ReLU(), nn.Linear(160, attributes + 1)
+            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * width * 16, 128), nn.ReLU(), nn.Linear(128, attributes + 1)
         )
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Takes float32 [B, 3, 64, 64] in [-1, 1]; gives logits [B, attributes + 1]."""
-        told: Tensor = self.tell(self.look(pictures))
+        seen = self.look(pictures)
+        told: Tensor = self.find(seen).amax((2, 3)) + self.tell(seen)
         return told
 
 
