@@ -50,8 +50,10 @@ function order(a, b) {
   return COLLATOR.compare(String(a), String(b));
 }
 
+// In order of size or alphabet; prompts in the order of the pack.
 function distinct(key) {
-  return [...new Set(ITEMS.map((item) => item.values[key] ?? null))].sort(order);
+  const found = [...new Set(ITEMS.map((item) => item.values[key] ?? null))];
+  return key.endsWith("prompt") ? found : found.sort(order);
 }
 
 function passes(item, except) {
