@@ -28,7 +28,7 @@ import httpx
 from stablenew.backends.base import Backend
 from stablenew.backends.pool import PoolBackend
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui import open_backend
+from stablenew.backends.webui.backend import open_backend
 from stablenew.config import PipelineConfig
 from stablenew.learning.learning_record import LearningRecordWriter
 from stablenew.pipeline.pipeline_runner import PipelineRunner

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from stablenew.backends.base import GeneratedImage, Outcome, Watch
 from stablenew.backends.http_errors import TROUBLES, no_reply
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui import open_backend
-from stablenew.backends.webui_client import Reply, error_text
+from stablenew.backends.webui.backend import open_backend
+from stablenew.backends.webui.client import Reply, error_text
 from stablenew.errors import BackendUnavailable, GenerationFailed, InvalidSetting, StableNewError
 from stablenew.testing.stub_server import Answer, Fault
 from stablenew.testing.stub_webui import StubWebUI

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui import open_backend
-from stablenew.backends.webui_choice import choose
-from stablenew.backends.webui_client import TimeLimits, WebUIClient
-from stablenew.backends.webui_flavour import ServerFacts, read_server
-from stablenew.backends.webui_names import find_sampling
+from stablenew.backends.webui.backend import open_backend
+from stablenew.backends.webui.choice import choose
+from stablenew.backends.webui.client import TimeLimits, WebUIClient
+from stablenew.backends.webui.flavour import ServerFacts, read_server
+from stablenew.backends.webui.names import find_sampling
 from stablenew.errors import InvalidSetting, UnknownChoice
 from stablenew.testing.stub_server import Answer, Call, StubServer
 

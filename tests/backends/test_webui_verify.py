@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from stablenew.backends.base import Img2ImgRequest, UpscaleRequest
-from stablenew.backends.webui_answer import PictureAnswer, read_answer, settings_line
-from stablenew.backends.webui_client import Reply
+from stablenew.backends.webui.answer import PictureAnswer, read_answer, settings_line
+from stablenew.backends.webui.client import Reply
 from stablenew.config import Img2ImgSettings, UpscaleSettings
 from stablenew.errors import GenerationFailed, InvalidSetting, UnsupportedStage
 from stablenew.testing.stub_webui import StubWebUI

@@ -8,7 +8,7 @@ from typing import Any
 
 from stablenew.backends.base import GeneratedImage, Outcome, StageRequest, Txt2ImgRequest, Watch
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui import WebUIBackend, open_backend
+from stablenew.backends.webui.backend import WebUIBackend, open_backend
 from stablenew.config import Txt2ImgSettings
 from stablenew.errors import StableNewError
 from stablenew.testing.stub_webui import StubWebUI

@@ -10,7 +10,7 @@ import pytest
 from stablenew.backends.base import Backend
 from stablenew.backends.pool import PoolBackend
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui import open_backend
+from stablenew.backends.webui.backend import open_backend
 from stablenew.testing.backend_contract import BackendContract
 from stablenew.testing.stub_webui import StubWebUI
 

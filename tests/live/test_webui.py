@@ -12,7 +12,7 @@ import pytest
 
 from stablenew.backends.base import Backend
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui import WebUIBackend, open_backend
+from stablenew.backends.webui.backend import WebUIBackend, open_backend
 from stablenew.errors import BackendUnavailable
 from stablenew.testing.backend_contract import BackendContract
 

@@ -14,7 +14,7 @@ from tests.makers import make_config, make_variants
 
 from stablenew.app import AppOptions, open_app
 from stablenew.backends.registry import BackendOptions, open_backend
-from stablenew.backends.webui import open_backend as open_webui
+from stablenew.backends.webui.backend import open_backend as open_webui
 from stablenew.errors import StableNewError
 from stablenew.testing.stub_server import Answer, Call, Fault
 from stablenew.testing.stub_webui import StubWebUI

@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from stablenew.backends.webui_flavour import Flavour
+from stablenew.backends.webui.flavour import Flavour
 from stablenew.testing import stub_webui_mind as lists
 from stablenew.testing.stub_server import Answer, Call, StubServer
 from stablenew.testing.stub_webui_mind import Mind, Paint, soft_colours

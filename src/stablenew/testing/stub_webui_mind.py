@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from stablenew.backends.webui_flavour import Flavour
+from stablenew.backends.webui.flavour import Flavour
 
 MODELS: Mapping[str, str] = {"tiny-a": "f585621396", "tiny-b": "395cb46a75"}
 """Models by name, with the first ten digits of their hash."""

@@ -13,10 +13,10 @@ from typing import Any
 
 from stablenew.backends.base import Img2ImgRequest, Picture, StageRequest, Txt2ImgRequest, UpscaleRequest
 from stablenew.backends.picture import read_pixels
-from stablenew.backends.webui_choice import Choice, clip_skip_of, nearest_size, sampling_of
-from stablenew.backends.webui_flavour import ServerFacts
-from stablenew.backends.webui_names import AUTOMATIC, bare_embeddings, without_loras
-from stablenew.backends.webui_scripts import adetailer_arguments
+from stablenew.backends.webui.choice import Choice, clip_skip_of, nearest_size, sampling_of
+from stablenew.backends.webui.flavour import ServerFacts
+from stablenew.backends.webui.names import AUTOMATIC, bare_embeddings, without_loras
+from stablenew.backends.webui.scripts import adetailer_arguments
 
 PINNED_OPTIONS = ("sd_vae", "forge_additional_modules", "CLIP_stop_at_last_layers", "eta_noise_seed_delta")
 """Options we override in every request, where the server has them; the server's own value where nothing is asked."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from stablenew.backends.webui_flavour import ServerFacts
-from stablenew.backends.webui_names import find_name
+from stablenew.backends.webui.flavour import ServerFacts
+from stablenew.backends.webui.names import find_name
 from stablenew.errors import InvalidSetting, UnknownChoice, UnsupportedStage
 
 # JSON Schema's names of types, as ADetailer's schema uses them.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stablenew.backends.webui_flavour import FileEntry, SamplerEntry, ServerFacts
+from stablenew.backends.webui.flavour import FileEntry, SamplerEntry, ServerFacts
 from stablenew.errors import InvalidSetting, UnknownChoice
 
 AUTOMATIC = "Automatic"

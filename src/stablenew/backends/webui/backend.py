@@ -23,16 +23,16 @@ from stablenew.backends.base import (
 from stablenew.backends.credentials import find_credential, split_url
 from stablenew.backends.http_errors import NoReply
 from stablenew.backends.registry import BackendOptions
-from stablenew.backends.webui_answer import PictureAnswer, PictureSaid, read_picture
-from stablenew.backends.webui_choice import Choice, choose, sampling_of
-from stablenew.backends.webui_client import Reply, TimeLimits, WebUIClient, decode
-from stablenew.backends.webui_flavour import ServerFacts, read_server
-from stablenew.backends.webui_overseer import Overseer
-from stablenew.backends.webui_payload import PINNED_OPTIONS, build, override_settings, route
-from stablenew.backends.webui_progress import read_state
-from stablenew.backends.webui_sender import Finished, Job, Patience, Sender
-from stablenew.backends.webui_settings import WebUISettings, read_settings
-from stablenew.backends.webui_verify import Made, verified
+from stablenew.backends.webui.answer import PictureAnswer, PictureSaid, read_picture
+from stablenew.backends.webui.choice import Choice, choose, sampling_of
+from stablenew.backends.webui.client import Reply, TimeLimits, WebUIClient, decode
+from stablenew.backends.webui.flavour import ServerFacts, read_server
+from stablenew.backends.webui.overseer import Overseer
+from stablenew.backends.webui.payload import PINNED_OPTIONS, build, override_settings, route
+from stablenew.backends.webui.progress import read_state
+from stablenew.backends.webui.sender import Finished, Job, Patience, Sender
+from stablenew.backends.webui.settings import WebUISettings, read_settings
+from stablenew.backends.webui.verify import Made, verified
 from stablenew.config import STAGES
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError, UnknownChoice
 from stablenew.log import get_logger

@@ -13,7 +13,7 @@ import msgspec
 from PIL import Image, UnidentifiedImageError
 
 from stablenew.backends.http_errors import NoReply
-from stablenew.backends.webui_client import Reply, decode
+from stablenew.backends.webui.client import Reply, decode
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 """What a WebUI can be set to send; anything else is refused before a decoder sees it."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stablenew.backends.http_errors import NoReply
-from stablenew.backends.webui_client import Reply, WebUIClient, decode
-from stablenew.backends.webui_flavour import ServerFacts
+from stablenew.backends.webui.client import Reply, WebUIClient, decode
+from stablenew.backends.webui.flavour import ServerFacts
 
 LOOK_S = 5.0
 """How long a look at the progress may take: meanwhile nobody notices that the picture is there."""

@@ -17,10 +17,10 @@ from typing import Any
 
 from stablenew.backends.base import CancelToken
 from stablenew.backends.http_errors import NoReply
-from stablenew.backends.webui_answer import PictureAnswer, read_answer
-from stablenew.backends.webui_client import Reply, WebUIClient
-from stablenew.backends.webui_flavour import ServerFacts
-from stablenew.backends.webui_progress import ServerState, Whose, interrupt, read_state, read_task
+from stablenew.backends.webui.answer import PictureAnswer, read_answer
+from stablenew.backends.webui.client import Reply, WebUIClient
+from stablenew.backends.webui.flavour import ServerFacts
+from stablenew.backends.webui.progress import ServerState, Whose, interrupt, read_state, read_task
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError
 
 _TOO_MANY = 429

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from stablenew.backends.http_errors import NoReply
-from stablenew.backends.webui_client import ABSENT, Reply, WebUIClient, decode
+from stablenew.backends.webui.client import ABSENT, Reply, WebUIClient, decode
 from stablenew.errors import BackendUnavailable
 
 Flavour = Literal["A1111", "Forge", "reForge", "SD.Next", "sd.cpp"]

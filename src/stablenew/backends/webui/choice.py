@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stablenew.backends.base import StageRequest, Txt2ImgRequest, UpscaleRequest
-from stablenew.backends.webui_flavour import FileEntry, SamplerEntry, ServerFacts
-from stablenew.backends.webui_names import (
+from stablenew.backends.webui.flavour import FileEntry, SamplerEntry, ServerFacts
+from stablenew.backends.webui.names import (
     AUTOMATIC,
     Lora,
     find_embeddings,
@@ -18,7 +18,7 @@ from stablenew.backends.webui_names import (
     find_name,
     find_sampling,
 )
-from stablenew.backends.webui_scripts import read_adetailer, read_scripts
+from stablenew.backends.webui.scripts import read_adetailer, read_scripts
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings, server_extras_in_use
 from stablenew.errors import InvalidSetting, UnsupportedStage
 

@@ -14,11 +14,11 @@ from typing import Any
 from PIL import Image
 
 from stablenew.backends.base import GeneratedImage, StageRequest, Txt2ImgRequest, UpscaleRequest
-from stablenew.backends.webui_answer import PictureSaid, Said, written_infotext
-from stablenew.backends.webui_choice import Choice, clip_skip_of, hires_size, sampling_of
-from stablenew.backends.webui_flavour import ServerFacts
-from stablenew.backends.webui_names import plain, same_file, same_schedule
-from stablenew.backends.webui_payload import sent_prompt
+from stablenew.backends.webui.answer import PictureSaid, Said, written_infotext
+from stablenew.backends.webui.choice import Choice, clip_skip_of, hires_size, sampling_of
+from stablenew.backends.webui.flavour import ServerFacts
+from stablenew.backends.webui.names import plain, same_file, same_schedule
+from stablenew.backends.webui.payload import sent_prompt
 from stablenew.variant import Deviation, EffectiveSettings
 
 _TELLS_LORAS = ("A1111", "Forge", "reForge")

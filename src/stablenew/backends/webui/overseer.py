@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from stablenew.backends.base import StepProgress, Watch
-from stablenew.backends.webui_client import WebUIClient
-from stablenew.backends.webui_flavour import ServerFacts
-from stablenew.backends.webui_progress import ServerState, TaskState, interrupt, read_state, read_task
-from stablenew.backends.webui_sender import Job, Sender
-from stablenew.backends.webui_settings import WebUISettings
+from stablenew.backends.webui.client import WebUIClient
+from stablenew.backends.webui.flavour import ServerFacts
+from stablenew.backends.webui.progress import ServerState, TaskState, interrupt, read_state, read_task
+from stablenew.backends.webui.sender import Job, Sender
+from stablenew.backends.webui.settings import WebUISettings
 
 _TICK_S = 0.05
 """How soon a request to stop is noticed, in seconds."""
