@@ -218,22 +218,22 @@ def test_a_copied_or_renamed_file_does_not_count_twice(index: RecordIndex, folde
     assert index.groups(["sampler"]) == before
 
 
-def replaced_in_place(folder: Path) -> bool:
+def replaced_in_place(folder: Path, name: str) -> bool:
     """Whether the index notices that a file was overwritten by a longer one."""
     path = folder / "records" / "run-0.jsonl"
     with open_index(folder) as index:
         index.catch_up()
         path.write_bytes(b"")
-        write_lines(path, *(make_record(f"other-{number}") for number in range(30)))
+        write_lines(path, *(make_record(f"{name}-{number}") for number in range(30)))
         return ids(index) == naive_list(naive_records(folder))
 
 
 def test_an_overwritten_file_is_noticed_by_its_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checks of what was read before find it; without them the answers would be wrong."""
-    assert replaced_in_place(folder)
+    assert replaced_in_place(folder, "one")
     (folder / "index.sqlite").unlink()
     monkeypatch.setattr(FileState, "still_starts_as_read", lambda *_: True)
-    assert not replaced_in_place(folder)
+    assert not replaced_in_place(folder, "another")
 
 
 def test_without_precedence_a_later_failure_would_hide_a_success(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,15 @@ from typing import BinaryIO
 import msgspec
 
 from stablenew.errors import InputError, RecordError
-from stablenew.learning.index_files import FileState, Found, files_on_disk, load_states, new_state, save_state
+from stablenew.learning.index_files import (
+    FileState,
+    Found,
+    files_on_disk,
+    is_behind,
+    load_states,
+    new_state,
+    save_state,
+)
 from stablenew.learning.index_ratings import RatingRows
 from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import Rating, parse_rating
@@ -62,7 +70,7 @@ class CatchUp:
 
     def run(self) -> CaughtUp:
         """Read everything new. Raises sqlite3.Error; what is committed by then is right as far as it goes."""
-        while self._is_behind():
+        while is_behind(self._db, *self._folders):
             self._begin()
             try:
                 self._some_files()
@@ -76,12 +84,6 @@ class CatchUp:
             if self._budget > 0:
                 break  # everything was read; files that grew meanwhile are the next catch-up's
         return self._done
-
-    def _is_behind(self) -> bool:
-        found, states = files_on_disk(*self._folders), load_states(self._db)
-        if found.keys() != states.keys():
-            return True
-        return any(not states[which].same_as(file.seen) for which, file in found.items())
 
     def _begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")

@@ -83,12 +83,29 @@ def files_on_disk(records: Path, ratings: Path) -> dict[tuple[Kind, bytes], Foun
     for kind, folder in folders:
         for name, entry in walk_lines_files(folder, packs=kind == "record"):
             try:
-                # DirEntry.stat knows no inode on Windows.
-                seen = entry.stat() if os.name == "posix" else Path(entry.path).stat()
+                seen = _stat(entry)
             except FileNotFoundError:
                 continue
             found[kind, name] = Found(kind, name, Path(entry.path), seen)
     return found
+
+
+def is_behind(db: sqlite3.Connection, records: Path, ratings: Path) -> bool:
+    """Whether any file is new, gone, or looks otherwise than when it was read. Every question asks this first."""
+    known = {
+        (kind, name): looks
+        for kind, name, *looks in db.execute("SELECT kind, name, settled, inode, size, mtime FROM file")
+    }
+    folders: tuple[tuple[Kind, Path], ...] = (("record", records), ("rating", ratings))
+    for kind, folder in folders:
+        for name, entry in walk_lines_files(folder, packs=kind == "record"):
+            try:
+                seen = _stat(entry)
+            except FileNotFoundError:
+                return True
+            if known.pop((kind, name), None) != [1, *_looks(seen)]:
+                return True
+    return bool(known)
 
 
 def load_states(db: sqlite3.Connection) -> dict[tuple[Kind, bytes], FileState]:
@@ -109,6 +126,11 @@ def new_state(db: sqlite3.Connection, kind: Kind, name: bytes) -> FileState:
     state = FileState(highest + 1, kind, name)
     save_state(db, state)
     return state
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result:
+    # DirEntry.stat knows no inode on Windows.
+    return entry.stat() if os.name == "posix" else Path(entry.path).stat()
 
 
 def _looks(seen: os.stat_result) -> tuple[int, int, int]:

@@ -88,6 +88,7 @@ class RecordIndex:
         self._inode = -1
         self._troubles = 0
         self._private = False
+        self._still = False
         self._files: dict[bytes, Any] = {}
 
     @classmethod
@@ -107,6 +108,16 @@ class RecordIndex:
             self._db.close()
         self._db = None
         self._close_files()
+
+    @contextlib.contextmanager
+    def held_still(self) -> Iterator[None]:
+        """Ask several questions of one moment: new lines are looked for once, at the start, and not in between."""
+        self.catch_up()
+        self._still = True
+        try:
+            yield
+        finally:
+            self._still = False
 
     def catch_up(self) -> CaughtUp:
         """Read what is new in the files. Every question does this first."""
@@ -284,13 +295,13 @@ class RecordIndex:
             try:
                 db = self._opened()
                 done: Any = None
-                if caught:
+                if caught and not self._still:
                     done = self._catch_up(db)
                 answer = question(db)
                 return done if isinstance(answer, CaughtUp) else answer
             except sqlite3.Error as exc:
                 self._recover(exc)
-                caught = True
+                caught, self._still = True, False
 
     def _catch_up(self, db: sqlite3.Connection) -> CaughtUp:
         words = index_store.words_supported()
