@@ -45,10 +45,9 @@ def confirm_cost(app: App, plan: Plan, *, yes: bool, quiet: bool) -> None:
 
 
 def is_large(estimate: Estimate) -> bool:
-    """Whether a person should be asked first."""
-    return (
-        estimate.images > MANY_IMAGES or (estimate.minutes or 0) > MANY_MINUTES or estimate.gigabytes > MANY_GIGABYTES
-    )
+    """Whether a person should be asked first; the number of images counts only while their time is not known."""
+    long = estimate.images > MANY_IMAGES if estimate.minutes is None else estimate.minutes > MANY_MINUTES
+    return long or estimate.gigabytes > MANY_GIGABYTES
 
 
 def describe(estimate: Estimate) -> str:
