@@ -27,8 +27,8 @@ from typing import Any
 import httpx
 
 from stablenew.backends.base import Backend
-from stablenew.backends.comfy_graph import ModelParts, Sampling, Texts, graph_to_json, text_to_image
 from stablenew.backends.comfyui import open_backend
+from stablenew.backends.comfyui.graph import ModelParts, Sampling, Texts, graph_to_json, text_to_image
 from stablenew.backends.pool import PoolBackend
 from stablenew.backends.registry import BackendOptions
 from stablenew.config import PipelineConfig

@@ -19,7 +19,7 @@ from stablenew.backends.base import (
     UpscaleRequest,
     Watch,
 )
-from stablenew.backends.comfyui import ComfyBackend, open_backend
+from stablenew.backends.comfyui.backend import ComfyBackend, open_backend
 from stablenew.backends.registry import BackendOptions
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings, UpscaleSettings
 from stablenew.testing.stub_comfy import StubComfy

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.backends.comfy_answers import (
+from stablenew.backends.comfyui.answers import (
     ImageRef,
     decode_history,
     decode_json,
@@ -19,7 +19,7 @@ from stablenew.backends.comfy_answers import (
     has_node_errors,
     refusal,
 )
-from stablenew.backends.comfy_events import Event, decode_message, decode_preview
+from stablenew.backends.comfyui.events import Event, decode_message, decode_preview
 from stablenew.errors import GenerationFailed
 
 JSON = st.recursive(

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from stablenew.backends.base import CancelToken, GeneratedImage, Watch
-from stablenew.backends.comfyui import ComfyBackend
+from stablenew.backends.comfyui.backend import ComfyBackend
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed
 from stablenew.testing.stub_comfy import StubComfy, StubJob
 from stablenew.testing.stub_comfy_http import Fault

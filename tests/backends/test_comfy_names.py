@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.backends.comfy_names import our_sampler, our_scheduler, split_joined, their_sampler, their_scheduler
-from stablenew.backends.comfy_objects import decode_object_info
-from stablenew.backends.comfy_prompt import Lora, mark_embeddings, match_file, take_loras
+from stablenew.backends.comfyui.names import our_sampler, our_scheduler, split_joined, their_sampler, their_scheduler
+from stablenew.backends.comfyui.objects import decode_object_info
+from stablenew.backends.comfyui.prompt import Lora, mark_embeddings, match_file, take_loras
 from stablenew.errors import InvalidSetting, UnknownChoice
 from stablenew.testing.stub_comfy_graph import Files, object_info
 

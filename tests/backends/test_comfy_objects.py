@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.backends.comfy_objects import COMBO, decode_object_info
+from stablenew.backends.comfyui.objects import COMBO, decode_object_info
 from stablenew.testing.stub_comfy_graph import Files, object_info
 
 JSON = st.recursive(

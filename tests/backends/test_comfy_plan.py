@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from stablenew.backends.base import GeneratedImage
-from stablenew.backends.comfy_graph import Sampling
-from stablenew.backends.comfyui import ComfyBackend
+from stablenew.backends.comfyui.backend import ComfyBackend
+from stablenew.backends.comfyui.graph import Sampling
 from stablenew.errors import InvalidSetting, StableNewError, UnknownChoice, UnsupportedStage
 from stablenew.testing.stub_comfy import StubComfy
 from stablenew.testing.stub_comfy_graph import Files
@@ -209,7 +209,7 @@ def test_without_a_model_and_several_there_the_person_chooses(stub: StubComfy) -
 
 def test_a_file_added_while_we_run_is_found(stub: StubComfy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that is not found is looked for in a fresh list before it is refused."""
-    monkeypatch.setattr("stablenew.backends.comfyui._FRESH_S", 0.0)
+    monkeypatch.setattr("stablenew.backends.comfyui.backend._FRESH_S", 0.0)
     backend = open_comfy(stub, model="one")
     with pytest.raises(UnknownChoice):
         backend.check(txt2img(model="late"))

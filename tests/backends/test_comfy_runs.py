@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from PIL import Image
 
-from stablenew.backends.comfy_graph import ModelParts, Sampling, Texts, graph_to_json, text_to_image
+from stablenew.backends.comfyui.graph import ModelParts, Sampling, Texts, graph_to_json, text_to_image
 from stablenew.backends.pool import PoolBackend
 from stablenew.learning.learning_record import LearningRecordWriter
 from stablenew.pipeline.pipeline_runner import PipelineRunner

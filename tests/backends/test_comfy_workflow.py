@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stablenew.backends.comfy_mapping import map_workflow
-from stablenew.backends.comfy_objects import decode_object_info
-from stablenew.backends.comfy_workflow import parse_workflow, validate_workflow
-from stablenew.backends.comfyui import ComfyBackend
+from stablenew.backends.comfyui.backend import ComfyBackend
+from stablenew.backends.comfyui.mapping import map_workflow
+from stablenew.backends.comfyui.objects import decode_object_info
+from stablenew.backends.comfyui.workflow import parse_workflow, validate_workflow
 from stablenew.errors import InvalidSetting, NotFound, StableNewError, UnknownChoice
 from stablenew.testing.stub_comfy import StubComfy
 from stablenew.testing.stub_comfy_graph import Files, object_info

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageChops
 
 from stablenew.backends.base import CancelToken, GeneratedImage, StepProgress, Watch
-from stablenew.backends.comfy_events import ComfyEvents
 from stablenew.backends.comfyui import open_backend
+from stablenew.backends.comfyui.events import ComfyEvents
 from stablenew.backends.picture import read_pixels
 from stablenew.backends.registry import BackendOptions, installed_kinds
 from stablenew.errors import BackendUnavailable, GenerationFailed, InvalidSetting, StableNewError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stablenew.backends.comfyui import ComfyBackend, open_backend
+from stablenew.backends.comfyui.backend import ComfyBackend, open_backend
 from stablenew.backends.registry import BackendOptions
 from stablenew.testing.backend_contract import BackendContract
 from stablenew.testing.stub_comfy import StubComfy

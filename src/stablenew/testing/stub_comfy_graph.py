@@ -18,9 +18,9 @@ import msgspec
 from PIL import Image, UnidentifiedImageError
 
 from stablenew.backends.base import Backend, GeneratedImage, Img2ImgRequest, Txt2ImgRequest, Watch
-from stablenew.backends.comfy_names import our_sampler, our_scheduler
-from stablenew.backends.comfy_objects import COMBO, InputSpec, NodeClasses, decode_object_info
-from stablenew.backends.comfy_workflow import is_link
+from stablenew.backends.comfyui.names import our_sampler, our_scheduler
+from stablenew.backends.comfyui.objects import COMBO, InputSpec, NodeClasses, decode_object_info
+from stablenew.backends.comfyui.workflow import is_link
 from stablenew.backends.picture import read_pixels
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings
 from stablenew.errors import StableNewError

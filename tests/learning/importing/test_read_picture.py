@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.learning.importing import pictures
 
-from stablenew.backends.comfy_names import our_sampler as comfy_sampler
-from stablenew.backends.comfy_names import our_scheduler as comfy_scheduler
+from stablenew.backends.comfyui.names import our_sampler as comfy_sampler
+from stablenew.backends.comfyui.names import our_scheduler as comfy_scheduler
 from stablenew.learning.importing.found import SAMPLERS, SCHEDULERS, Found
 from stablenew.learning.importing.image_texts import read_image_texts
 from stablenew.learning.importing.read_picture import read_settings

@@ -1,6 +1,6 @@
 """A request as a graph for ComfyUI's API: nodes by id, each input a value or a link to another node's output.
 
-Everything here is already in the server's own names (`comfy_resolve` found them), so building cannot fail.
+Everything here is already in the server's own names (`resolve` found them), so building cannot fail.
 """
 
 from __future__ import annotations

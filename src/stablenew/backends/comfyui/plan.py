@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from stablenew.backends import comfy_resolve as resolve
 from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest, UpscaleRequest
-from stablenew.backends.comfy_graph import Enlarging, ModelParts, Sampling, image_to_image, text_to_image, upscale
-from stablenew.backends.comfy_job import PREFIX, Job, Store
-from stablenew.backends.comfy_names import our_sampler, our_scheduler
-from stablenew.backends.comfy_own import OwnWorkflow, own_job
-from stablenew.backends.comfy_resolve import Shelf
+from stablenew.backends.comfyui import resolve
+from stablenew.backends.comfyui.graph import Enlarging, ModelParts, Sampling, image_to_image, text_to_image, upscale
+from stablenew.backends.comfyui.job import PREFIX, Job, Store
+from stablenew.backends.comfyui.names import our_sampler, our_scheduler
+from stablenew.backends.comfyui.own import OwnWorkflow, own_job
+from stablenew.backends.comfyui.resolve import Shelf
 from stablenew.config import StageName
 from stablenew.variant import EffectiveSettings
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from stablenew.backends import comfy_resolve as resolve
 from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest, UpscaleRequest
-from stablenew.backends.comfy_graph import Graph, Node, graph_to_json
-from stablenew.backends.comfy_job import PREFIX, Job, Store
-from stablenew.backends.comfy_mapping import WorkflowMapping, map_workflow
-from stablenew.backends.comfy_names import (
+from stablenew.backends.comfyui import resolve
+from stablenew.backends.comfyui.graph import Graph, Node, graph_to_json
+from stablenew.backends.comfyui.job import PREFIX, Job, Store
+from stablenew.backends.comfyui.mapping import WorkflowMapping, map_workflow
+from stablenew.backends.comfyui.names import (
     AUTOMATIC,
     our_sampler,
     our_scheduler,
@@ -23,11 +23,11 @@ from stablenew.backends.comfy_names import (
     their_sampler,
     their_scheduler,
 )
-from stablenew.backends.comfy_objects import InputSpec, NodeClasses
-from stablenew.backends.comfy_prompt import mark_embeddings, match_file, take_loras
-from stablenew.backends.comfy_resolve import Shelf
-from stablenew.backends.comfy_settings import WorkflowSettings
-from stablenew.backends.comfy_workflow import Workflow, check_value, read_workflow, validate_workflow, with_values
+from stablenew.backends.comfyui.objects import InputSpec, NodeClasses
+from stablenew.backends.comfyui.prompt import mark_embeddings, match_file, take_loras
+from stablenew.backends.comfyui.resolve import Shelf
+from stablenew.backends.comfyui.settings import WorkflowSettings
+from stablenew.backends.comfyui.workflow import Workflow, check_value, read_workflow, validate_workflow, with_values
 from stablenew.config import Img2ImgSettings, StageName, Txt2ImgSettings
 from stablenew.errors import InvalidSetting
 from stablenew.variant import Deviation, EffectiveSettings

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from stablenew.backends.comfy_answers import (
+from stablenew.backends.comfyui.answers import (
     Finished,
     ImageRef,
     Queue,
@@ -27,8 +27,8 @@ from stablenew.backends.comfy_answers import (
     one_line,
     refusal,
 )
-from stablenew.backends.comfy_graph import Graph, graph_to_json
-from stablenew.backends.comfy_objects import NodeClasses, decode_object_info
+from stablenew.backends.comfyui.graph import Graph, graph_to_json
+from stablenew.backends.comfyui.objects import NodeClasses, decode_object_info
 from stablenew.backends.credentials import Credential, environment_name
 from stablenew.backends.http_errors import HTTP_EXCEPTIONS, no_reply
 from stablenew.errors import BackendUnavailable, GenerationFailed

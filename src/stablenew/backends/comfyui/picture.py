@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from PIL import Image, UnidentifiedImageError
 
 from stablenew.backends.base import GeneratedImage
-from stablenew.backends.comfy_job import Job
+from stablenew.backends.comfyui.job import Job
 from stablenew.errors import GenerationFailed
 from stablenew.variant import Deviation
 

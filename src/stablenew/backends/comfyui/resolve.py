@@ -6,10 +6,10 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest, UpscaleRequest
-from stablenew.backends.comfy_graph import Enlarging, Hires, LoraFile, ModelParts, Refiner, Sampling, Texts
-from stablenew.backends.comfy_names import AUTOMATIC, split_joined, their_sampler, their_scheduler
-from stablenew.backends.comfy_objects import NodeClasses
-from stablenew.backends.comfy_prompt import Lora, mark_embeddings, match_file, take_loras
+from stablenew.backends.comfyui.graph import Enlarging, Hires, LoraFile, ModelParts, Refiner, Sampling, Texts
+from stablenew.backends.comfyui.names import AUTOMATIC, split_joined, their_sampler, their_scheduler
+from stablenew.backends.comfyui.objects import NodeClasses
+from stablenew.backends.comfyui.prompt import Lora, mark_embeddings, match_file, take_loras
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings, server_extras_in_use
 from stablenew.errors import InvalidSetting, UnknownChoice, UnsupportedStage
 

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stablenew.backends.base import GeneratedImage, Outcome, StageRequest, StepProgress, Watch
-from stablenew.backends.comfy_answers import Finished, ImageRef
-from stablenew.backends.comfy_client import ComfyClient
-from stablenew.backends.comfy_events import ComfyEvents, Event
-from stablenew.backends.comfy_job import Job
-from stablenew.backends.comfy_picture import read_picture
-from stablenew.backends.comfy_settings import ComfySettings
+from stablenew.backends.comfyui.answers import Finished, ImageRef
+from stablenew.backends.comfyui.client import ComfyClient
+from stablenew.backends.comfyui.events import ComfyEvents, Event
+from stablenew.backends.comfyui.job import Job
+from stablenew.backends.comfyui.picture import read_picture
+from stablenew.backends.comfyui.settings import ComfySettings
 from stablenew.errors import BackendError, BackendUnavailable, Cancelled, GenerationFailed, StableNewError
 from stablenew.log import get_logger
 

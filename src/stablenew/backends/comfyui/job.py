@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stablenew.backends.base import Picture
-from stablenew.backends.comfy_graph import Graph
+from stablenew.backends.comfyui.graph import Graph
 from stablenew.variant import Deviation, EffectiveSettings
 
 PREFIX = "stablenew"

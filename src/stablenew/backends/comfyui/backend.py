@@ -9,16 +9,16 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from stablenew.backends import comfy_names as names
 from stablenew.backends.base import Capabilities, Outcome, Picture, StageRequest, Watch
-from stablenew.backends.comfy_client import ComfyClient
-from stablenew.backends.comfy_events import ComfyEvents
-from stablenew.backends.comfy_job import Job, StoredPicture
-from stablenew.backends.comfy_jobs import JobLine
-from stablenew.backends.comfy_own import read_own_workflows
-from stablenew.backends.comfy_plan import Plans
-from stablenew.backends.comfy_resolve import LATENT_METHODS, PLAIN_UPSCALER, Shelf
-from stablenew.backends.comfy_settings import DEFAULT_URL, ComfySettings, read_settings
+from stablenew.backends.comfyui import names
+from stablenew.backends.comfyui.client import ComfyClient
+from stablenew.backends.comfyui.events import ComfyEvents
+from stablenew.backends.comfyui.job import Job, StoredPicture
+from stablenew.backends.comfyui.jobs import JobLine
+from stablenew.backends.comfyui.own import read_own_workflows
+from stablenew.backends.comfyui.plan import Plans
+from stablenew.backends.comfyui.resolve import LATENT_METHODS, PLAIN_UPSCALER, Shelf
+from stablenew.backends.comfyui.settings import DEFAULT_URL, ComfySettings, read_settings
 from stablenew.backends.credentials import Credential, find_credential, split_url
 from stablenew.backends.picture import read_pixels
 from stablenew.backends.registry import BackendOptions

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from stablenew.backends.comfy_graph import Graph, Node
-from stablenew.backends.comfy_objects import COMBO, InputSpec, NodeClass, NodeClasses
+from stablenew.backends.comfyui.graph import Graph, Node
+from stablenew.backends.comfyui.objects import COMBO, InputSpec, NodeClass, NodeClasses
 from stablenew.errors import InvalidSetting, NotFound, nearest_name
 
 _SIZE_LIMIT = 20_000_000

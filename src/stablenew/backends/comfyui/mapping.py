@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stablenew.backends.comfy_objects import COMBO, InputSpec, NodeClasses
-from stablenew.backends.comfy_settings import IGNORE
-from stablenew.backends.comfy_workflow import Workflow, is_link
+from stablenew.backends.comfyui.objects import COMBO, InputSpec, NodeClasses
+from stablenew.backends.comfyui.settings import IGNORE
+from stablenew.backends.comfyui.workflow import Workflow, is_link
 from stablenew.errors import InvalidSetting, nearest_name
 
 Target = tuple[str, str]
