@@ -120,9 +120,21 @@ def cyclic(count: int) -> str:
     return json.dumps(nodes)
 
 
+def many_ways(depth: int) -> str:
+    """String nodes that each join the next one twenty times: 20 to the power of `depth` ways through a few nodes."""
+    nodes = {
+        str(n): {"class_type": "Join", "inputs": {str(k): [str(n + 1), 0] for k in range(20)}} for n in range(depth)
+    }
+    nodes[str(depth)] = {"class_type": "Text", "inputs": {"text": "long " * 1000}}
+    nodes["e"] = {"class_type": "CLIPTextEncode", "inputs": {"text": ["0", 0]}}
+    sampler = {"latent_image": ["0", 0], "steps": 1, "cfg": 1, "positive": ["e", 0], "negative": ["e", 0]}
+    return json.dumps(nodes | {"s": {"class_type": "KSampler", "inputs": sampler}})
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
+        ("prompt", many_ways(9)),
         ("prompt", nested(100_000)),
         ("prompt", cyclic(10_000)),
         ("prompt", json.dumps({"1": {"class_type": "KSampler", "inputs": {"latent_image": ["1", 0], "steps": ["1", 0], "cfg": 1, "positive": ["1", 0]}}})),  # noqa: E501
