@@ -58,6 +58,19 @@ def test_half_right_lies_between(scorer: TinyWorldScorer) -> None:
     assert right > half > wrong
 
 
+def test_two_objects_are_told_apart(scorer: TinyWorldScorer) -> None:
+    """Two objects score high with their own caption, in either order, and lower when colours are swapped."""
+    both = Image.new("RGB", (64, 64), WHITE)
+    pen = ImageDraw.Draw(both)
+    pen.ellipse((4, 20, 28, 44), fill=RED)
+    pen.rectangle((37, 21, 59, 43), fill=BLUE)
+    right = scorer.score(both, "a red circle and a blue square on a white background")
+    assert right > 0.6
+    assert scorer.score(both, "a blue square right of a red circle") > 0.6
+    for wrong in ("a blue circle and a red square", "a red circle and a blue star", "a green heart and a pink ring"):
+        assert scorer.score(both, f"{wrong} on a white background") < right - 0.2
+
+
 @pytest.mark.parametrize("caption", PICTURES)
 def test_a_ruined_picture_scores_lower(scorer: TinyWorldScorer, caption: str) -> None:
     """Blur and burnt contrast cost points although colour and shape can still be told."""
