@@ -21,7 +21,9 @@ def test_every_cell_comes_once(levels):
     order = BalancedOrder(levels)
     if order.size > 5_000:
         return
-    assert sorted(map(order.cell, range(order.size))) == list(product(*map(range, levels)))
+    cells = list(map(order.cell, range(order.size)))
+    assert sorted(cells) == list(product(*map(range, levels)))
+    assert list(order.cells()) == cells
 
 
 @settings(max_examples=60, deadline=None)

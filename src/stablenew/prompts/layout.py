@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import count, islice
 from math import prod
 
 from stablenew.errors import InvalidSetting, PlanTooLarge
@@ -50,22 +51,22 @@ class Layout:
             self._space = BalancedSpace(sizes, [level.size for level in levels])
             self._places = self._accepted() if skip else None
             self._window = WINDOW * prod(level.size for level in levels[: self._outer]) * images
+            self._windows = self._window > WINDOW * images
             self._sorted: Callable[[int], tuple[Cell, ...]] = lru_cache(2)(self._sorted_window)
 
     def cell(self, k: int) -> Cell:
         """The cell that is executed as number `k`; its axes are in the order in which they were given."""
         if not self.balanced:
             return self._as_given(self.grid.cell(k))
-        if self._window == WINDOW * self._images:
+        if not self._windows:
             return self._as_given(self._balanced_cell(k))
         window, place = divmod(k, self._window)
         return self._as_given(self._sorted(window)[place])
 
     def cells(self) -> Iterator[Cell]:
         """Every cell in the order of execution, faster than one `cell` after the other."""
-        if self.balanced:
-            return map(self.cell, range(self.count))
-        return map(self._as_given, self.grid.cells()) if self._reordered else self.grid.cells()
+        cells = self._windowed(self._balanced_cells()) if self.balanced else self.grid.cells()
+        return map(self._as_given, cells) if self._reordered else cells
 
     def _sorted_window(self, window: int) -> tuple[Cell, ...]:
         """The cells of one window of the balanced order, those that share a model together.
@@ -73,8 +74,30 @@ class Layout:
         Every other window runs backwards, so that it starts with what the one before ended with.
         """
         first = window * self._window
-        cells = [self._balanced_cell(k) for k in range(first, min(first + self._window, self.count))]
+        return self._grouped(
+            [self._balanced_cell(k) for k in range(first, min(first + self._window, self.count))], window
+        )
+
+    def _grouped(self, cells: Iterable[Cell], window: int) -> tuple[Cell, ...]:
         return tuple(sorted(cells, key=lambda cell: cell.axes[: self._outer], reverse=window % 2 == 1))
+
+    def _windowed(self, cells: Iterator[Cell]) -> Iterator[Cell]:
+        """`cells` of the balanced order in the order of execution."""
+        if not self._windows:
+            yield from cells
+            return
+        for window in count():
+            grouped = self._grouped(islice(cells, self._window), window)
+            if not grouped:
+                return
+            yield from grouped
+
+    def _balanced_cells(self) -> Iterator[Cell]:
+        if self._places is not None:
+            return map(self._balanced_cell, range(self.count))
+        images = range(self._images)
+        cells = (Cell(line, texts, axes, image) for line, texts, axes in self._space.places() for image in images)
+        return islice(cells, self.count)
 
     def _balanced_cell(self, k: int) -> Cell:
         if self._places is not None:
