@@ -24,6 +24,7 @@ from stablenew.backends.registry import BackendOptions
 from stablenew.config import Img2ImgSettings, Txt2ImgSettings, UpscaleSettings
 from stablenew.testing.stub_comfy import StubComfy
 
+SLOPE = Image.linear_gradient("L").resize((64, 64)).convert("RGB")
 QUICK = {"poll_s": 0.1, "restart_wait_s": 3.0, "timeout_s": 3.0, "connect_timeout_s": 1.0}
 
 
@@ -44,7 +45,7 @@ def img2img(image: Picture | None = None, *, denoise: float = 0.5, **settings: A
         negative_prompt="",
         seed=1,
         settings=dataclasses.replace(full, **settings),
-        image=image or Image.new("RGB", (64, 64), "teal"),
+        image=image or SLOPE,
     )
 
 
@@ -56,7 +57,7 @@ def upscale(method: str, upscaler: str | None = None) -> UpscaleRequest:
         seed=1,
         settings=UpscaleSettings(method=method, upscaler=upscaler),  # type: ignore[arg-type]  # one of the literals
         repaint=img2img().settings,
-        image=Image.new("RGB", (64, 64), "teal"),
+        image=SLOPE,
         width=128,
         height=128,
     )

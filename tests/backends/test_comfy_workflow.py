@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from stablenew.backends.comfyui.workflow import parse_workflow, validate_workflo
 from stablenew.errors import InvalidSetting, NotFound, StableNewError, UnknownChoice
 from stablenew.testing.stub_comfy import StubComfy
 from stablenew.testing.stub_comfy_graph import Files, object_info
-from tests.backends.comfy_requests import img2img, open_comfy, picture, sent_graph, txt2img
+from tests.backends.comfy_requests import img2img, open_comfy, picture, sent_graph, txt2img, upscale
 
 CLASSES = decode_object_info(object_info(Files()))
 
@@ -151,6 +152,26 @@ def test_img2img_with_a_workflow(stub: StubComfy, flow: Flow) -> None:
     assert made.effective.denoise == 0.4
 
 
+def _upscale_flow() -> dict[str, Any]:
+    return {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "whatever.png"}},
+        "2": {"class_type": "UpscaleModelLoader", "inputs": {"model_name": "Stub-2x.pth"}},
+        "3": {"class_type": "ImageUpscaleWithModel", "inputs": {"upscale_model": ["2", 0], "image": ["1", 0]}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "x"}},
+    }
+
+
+def test_upscaling_with_a_workflow_needs_no_prompt(flow: Flow) -> None:
+    """A workflow that only makes larger takes picture and upscaler; a size it does not reach is a deviation."""
+    backend = flow(_upscale_flow(), stage="upscale")
+    made = picture(backend, upscale("upscaler", "Stub-2x"))
+    assert (made.width, made.effective.upscaler, made.deviations) == (128, "Stub-2x.pth", ())
+    far = dataclasses.replace(upscale("upscaler", "Stub-2x"), width=256)
+    assert [(each.setting, each.asked, each.done) for each in picture(backend, far).deviations] == [("width", 256, 128)]
+    with pytest.raises(UnknownChoice):
+        backend.check(upscale("upscaler", "Stub-3x"))
+
+
 def _without(node: str, *inputs: str) -> dict[str, Any]:
     nodes = graph()
     for name in inputs:
@@ -246,7 +267,7 @@ def test_positive_and_negative_are_told_apart_through_nodes_between() -> None:
     nodes["20"] = {"class_type": "CLIPSetLastLayer", "inputs": {"clip": ["4", 1], "stop_at_clip_layer": -2}}
     nodes["6"]["inputs"]["clip"] = ["20", 0]
     workflow = parse_workflow(json.dumps(nodes).encode(), where="w")
-    found = map_workflow(workflow, {}, CLASSES, needs_image=False)
+    found = map_workflow(workflow, {}, CLASSES, needs=("prompt", "seed"))
     assert found.targets["prompt"] == (("6", "text"),)
     assert found.targets["negative_prompt"] == (("7", "text"),)
     assert found.targets["clip_skip"] == (("20", "stop_at_clip_layer"),)
@@ -256,7 +277,7 @@ def test_a_workflow_without_a_seed_of_its_own_needs_a_mapping() -> None:
     """Without a place for the seed every picture would be the same: the mapping is asked for."""
     workflow = parse_workflow(json.dumps(_with("3", seed=["4", 0])).encode(), where="w")
     with pytest.raises(InvalidSetting, match=r"mapping\.seed.*that takes the seed"):
-        map_workflow(workflow, {}, CLASSES, needs_image=False)
+        map_workflow(workflow, {}, CLASSES, needs=("prompt", "seed"))
 
 
 JSON = st.recursive(
@@ -278,7 +299,7 @@ def test_any_spoilt_workflow_is_refused_or_fits(node: str, key: str, value: obje
     nodes[node][key] = value
     try:
         workflow = parse_workflow(json.dumps(nodes).encode(), where="w")
-        map_workflow(workflow, mapping, CLASSES, needs_image=False)
+        map_workflow(workflow, mapping, CLASSES, needs=("prompt", "seed"))
         validate_workflow(workflow, CLASSES)
     except StableNewError:
         return

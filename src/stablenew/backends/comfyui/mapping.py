@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,7 @@ _INPUT_NAMES: Mapping[str, tuple[str, ...]] = {
     "clip_skip": ("stop_at_clip_layer",),
     "model": ("ckpt_name", "unet_name"),
     "vae": ("vae_name",),
+    "upscaler": ("model_name",),
 }
 _SAVERS = ("SaveImage", "PreviewImage")
 
@@ -63,10 +64,11 @@ class WorkflowMapping:
 
 
 def map_workflow(
-    workflow: Workflow, asked: Mapping[str, str | list[str]], classes: NodeClasses, *, needs_image: bool
+    workflow: Workflow, asked: Mapping[str, str | list[str]], classes: NodeClasses, *, needs: Sequence[str]
 ) -> WorkflowMapping:
     """The mapping a person wrote, checked, with what is left out found where only one input fits.
 
+    `needs` are settings that must have a place.
     Raises InvalidSetting naming the entry, the node and the input.
     """
     _check_names(workflow, asked)
@@ -81,7 +83,7 @@ def map_workflow(
     for name, found in guesses.items():
         if name not in targets and name not in ignored:
             targets[name] = found
-    for name in ("prompt", "seed", *(("image",) if needs_image else ())):
+    for name in needs:
         if name not in targets:
             raise InvalidSetting(
                 f"mapping.{name}", None, f"the node and input of {workflow.where} that takes the {name}"

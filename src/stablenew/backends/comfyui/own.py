@@ -28,10 +28,15 @@ from stablenew.backends.comfyui.prompt import mark_embeddings, match_file, take_
 from stablenew.backends.comfyui.resolve import Shelf
 from stablenew.backends.comfyui.settings import WorkflowSettings
 from stablenew.backends.comfyui.workflow import Workflow, check_value, read_workflow, validate_workflow, with_values
-from stablenew.config import Img2ImgSettings, StageName, Txt2ImgSettings
+from stablenew.config import Img2ImgSettings, StageName, Txt2ImgSettings, UpscaleSettings
 from stablenew.errors import InvalidSetting
 from stablenew.variant import Deviation, EffectiveSettings
 
+_NEEDS: Mapping[StageName, tuple[str, ...]] = {
+    "txt2img": ("prompt", "seed"),
+    "img2img": ("prompt", "seed", "image"),
+    "upscale": ("image",),
+}
 _ABSENT = object()
 
 
@@ -53,7 +58,7 @@ def read_own_workflows(
         path = Path(named.file).expanduser()
         workflow = read_workflow(path if path.is_absolute() or workspace is None else workspace / path)
         validate_workflow(workflow, classes, values=False)
-        mapping = map_workflow(workflow, named.mapping, classes, needs_image=stage != "txt2img")
+        mapping = map_workflow(workflow, named.mapping, classes, needs=_NEEDS[stage])
         content = msgspec.json.encode(graph_to_json(workflow.graph), order="sorted")
         found[stage] = OwnWorkflow(workflow=workflow, mapping=mapping, sha256=hashlib.sha256(content).hexdigest())
     return found
@@ -63,6 +68,8 @@ def own_job(shelf: Shelf, own: OwnWorkflow, request: StageRequest, marker: str, 
     """The job for a request. Raises UnknownChoice or InvalidSetting naming the setting, node and input."""
     resolve.refuse_extras(shelf, resolve.sampling_settings(request))
     asked = _asked(shelf, request)
+    if isinstance(request, UpscaleRequest):
+        asked = _of_upscale(request, asked, own.mapping)
     values: dict[tuple[str, str], Any] = {}
     done: dict[str, Any] = {}
     deviations: list[Deviation] = []
@@ -139,6 +146,15 @@ def _asked(shelf: Shelf, request: StageRequest) -> dict[str, Any]:
     else:
         asked["denoise"] = resolve.denoise(request)
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _of_upscale(request: UpscaleRequest, asked: Mapping[str, Any], mapping: WorkflowMapping) -> dict[str, Any]:
+    """What of `asked` a workflow that makes a picture larger must take: many such need no prompt and no sampler."""
+    own = {"width": request.width, "height": request.height}
+    wanted = {"upscaler"} if request.settings.method == "upscaler" else {"denoise"}
+    if request.settings.method == "img2img" and request.settings.denoise == UpscaleSettings().denoise:
+        wanted = set()
+    return {name: value for name, value in {**asked, **own}.items() if name in wanted or name in mapping.targets}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
