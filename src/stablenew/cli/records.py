@@ -305,7 +305,7 @@ def _open_index(workspace: Workspace) -> RecordIndex:
     from stablenew.learning.record_index import RecordIndex
 
     def say(lines: int) -> None:
-        if lines >= 30_000:
+        if lines >= 100_000:
             click.echo(f"\rindexing: {lines:,} lines", nl=False, err=True)
 
     return RecordIndex.of(workspace, progress=say if sys.stderr.isatty() else None)

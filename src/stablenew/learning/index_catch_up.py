@@ -1,6 +1,7 @@
 """Brings an index up to date with the files: reads only what was appended, and notices what else happened to them.
 
-One transaction reads a few ten thousand lines: other processes get their turn, and a kill loses little.
+One transaction reads at most 200,000 lines: other processes get their turn every few seconds, and a kill loses little.
+In smaller lots, a large index would be written to all over for each of them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from stablenew.learning.line_scan import ScannedLine, scan_lines
 from stablenew.learning.record_packs import is_pack, pack_lines
 from stablenew.learning.record_wire import decode_record
 
-LINES_AT_ONCE = 30_000
+LINES_AT_ONCE = 200_000
 DAMAGE_KEPT = 1000
 """So many damaged lines of one file are remembered one by one; the rest are only counted."""
 

@@ -103,7 +103,8 @@ class RecordIndex:
         self.close()
 
     def close(self) -> None:
-        """Free the files; the next question opens them again."""
+        """Free the files; the next question opens them again, and tries the shared index again."""
+        self._private = False
         if self._db is not None:
             self._db.close()
         self._db = None
@@ -298,6 +299,7 @@ class RecordIndex:
                 if caught and not self._still:
                     done = self._catch_up(db)
                 answer = question(db)
+                self._troubles = 0
                 return done if isinstance(answer, CaughtUp) else answer
             except sqlite3.Error as exc:
                 self._recover(exc)
@@ -332,10 +334,11 @@ class RecordIndex:
         """After `error`: a fresh file in place of a corrupt one; else an index of our own, in a temporary place."""
         self._troubles += 1
         inode = self._inode if self._db is not None else index_store.inode_of(self._path)
+        was_private = self._private
         self.close()
         if self._troubles > 3:
             raise RecordError(f"no index can be made, not even in a temporary folder: {error}") from error
-        if not self._private and index_store.is_corrupt(error) and self._troubles == 1:
+        if not was_private and index_store.is_corrupt(error) and self._troubles == 1:
             _log.warning("%s is damaged (%s): it is made anew from the records", self._path, error)
             with contextlib.suppress(sqlite3.OperationalError):
                 index_store.discard(self._path, self._lock_timeout_s, inode)
