@@ -15,6 +15,7 @@ from stablenew.backends.comfyui import open_backend
 from stablenew.backends.comfyui.events import ComfyEvents
 from stablenew.backends.picture import read_pixels
 from stablenew.backends.registry import BackendOptions, installed_kinds
+from stablenew.backends.registry import open_backend as open_any
 from stablenew.errors import BackendUnavailable, GenerationFailed, InvalidSetting, StableNewError
 from stablenew.testing.fake_backend import FakeBackend
 from stablenew.testing.stub_comfy import StubComfy, StubJob
@@ -296,6 +297,23 @@ def test_a_stub_can_paint_with_any_backend() -> None:
         assert fake.calls.made["txt2img"] == 1
         assert made.width == 64
         backend.close()
+
+
+def test_the_embedded_model_behind_a_stub() -> None:
+    """With the embedded model behind the stub, the picture over the wire is the one that model paints by itself."""
+    pytest.importorskip("diffusers")
+    local = open_any(BackendOptions(name="local"))
+    request = txt2img(5, prompt="a red circle", steps=6)
+    ((_, alone),) = local.generate([request], Watch())
+    assert isinstance(alone, GeneratedImage)
+    with StubComfy(paint=paint_with(local)) as stub:
+        backend = open_comfy(stub)
+        made = picture(backend, request)
+        backend.close()
+    local.close()
+    pixels = read_pixels(made.picture, "x"), read_pixels(alone.picture, "x")
+    assert max(high for _, high in ImageChops.difference(*pixels).getextrema()) <= 2
+    assert made.effective.sampler == alone.effective.sampler == "Euler a"
 
 
 def test_stopping_between_pictures_keeps_those_made(stub: StubComfy) -> None:
