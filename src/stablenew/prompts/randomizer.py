@@ -95,18 +95,20 @@ class Plan:
 
     def _maker(self) -> Callable[[int, Cell], Variant]:
         """What makes variant k from its cell. It keeps what the variant before it had: in a grid, most of it."""
-        lines, expansions, seeds, settings_of = self._lines, self._expansions, self._seeds, self._settings
+        lines, expansions, settings_of = self._lines, self._expansions, self._settings
         count, mode, slot_axes = self.count, self._matrix_mode, self._slot_axes
         last: tuple[str, str, dict[str, str]] = ("", "", {})
-        last_line = -1
+        last_line = seed_line = seed_image = seed = -1
         last_ranks: tuple[int, ...] | None = None
 
         def make(k: int, cell: Cell) -> Variant:
-            nonlocal last, last_line, last_ranks
+            nonlocal last, last_line, last_ranks, seed_line, seed_image, seed
             line_index, ranks, axes, image = cell
             line, expansion = lines[line_index], expansions[line_index]
             config, values, bound = settings_of(line_index if line.settings else -1, axes)
-            seed = seeds[image] if isinstance(seeds, tuple) else self._seed(line, config, image)
+            if line_index != seed_line or image != seed_image:
+                # Axes never change a seed: it depends on the line and the image alone.
+                seed_line, seed_image, seed = line_index, image, self._seed(line, config, image)
             if expansion.plain is None:
                 draw = Draw(seed=seed, image=image, line_index=line_index, names=dict(bound))
                 draw.bindings.update((name, value) for name, value in bound.items() if name in expansion.slot_names)
