@@ -14,12 +14,14 @@ from stablenew.errors import NotARecord
 from stablenew.learning.append_file import LINE_BYTES_MAX
 from stablenew.learning.learning_reader import (
     UnreadableLine,
+    parse_line,
     read_current_records,
     read_records,
     record_files,
     successful_record_ids,
 )
 from stablenew.learning.learning_record import LearningRecord
+from stablenew.learning.line_scan import ScannedLine
 from stablenew.learning.record_wire import decode_record
 
 LINE = make_record("r1", prompt="naïve 猫", bindings={"who": "fox"}, stages=["txt2img"], images=["a.png"]).to_line()
@@ -114,6 +116,18 @@ def test_the_ids_a_resume_leaves_out_are_those_that_succeeded(tmp_path: Path) ->
     assert successful_record_ids(tmp_path, "run-a") == {"a"}
 
 
+def test_fields_of_a_newer_version_come_through(tmp_path: Path) -> None:
+    """At any depth they are kept, as `from_json` keeps them."""
+    data = msgspec.json.decode(LINE)
+    data["new"] = 1
+    data["pipeline"]["stages"][0]["new"] = [2]
+    (tmp_path / "a.jsonl").write_bytes(msgspec.json.encode(data) + b"\n")
+    (read,) = read_records(tmp_path)
+    assert isinstance(read, LearningRecord)
+    assert read.to_dict() == data
+    assert read == LearningRecord.from_json(msgspec.json.encode(data))
+
+
 def mutated(place: int, sign: int) -> bytes:
     place %= len(LINE)
     return LINE[:place] + bytes([sign]) + LINE[place + 1 :]
@@ -133,5 +147,6 @@ def test_the_fast_decoder_accepts_what_a_record_accepts(place: int, sign: int) -
         fast = None
     assert (record is None) == (fast is None)
     if record is not None:
+        assert parse_line(Path("a"), 1, ScannedLine(0, line, len(line), True)) == record
         assert fast.run.record_id == record.run.record_id
         assert fast.pipeline.steps == record.pipeline.steps

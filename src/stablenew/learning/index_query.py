@@ -94,7 +94,7 @@ def in_index(field: str) -> bool:
 
 
 def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]) -> Iterator[Group]:
-    """The groups of the records that fulfil `where`, by fields the index holds, in no order.
+    """The groups of the records that fulfil `where`, by fields the index holds, in the order of their values.
 
     Where only settings are named, the running totals answer, and no record's row is looked at.
     """
@@ -108,7 +108,7 @@ def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]
         sums = """count(*), sum(r.status = 0), sum(r.status = 1), count(r.ms), coalesce(sum(r.ms), 0), count(r.score),
             coalesce(sum(r.score), 0), coalesce(sum(r.score * r.score), 0)"""
         source = _SOURCE
-    grouping = f"GROUP BY {', '.join(keys)}" if keys else ""
+    grouping = f"GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
     asked = f"SELECT {', '.join([*keys, sums])} FROM {source} WHERE {condition} {grouping}"
     count = len(keys)
     for row in db.execute(asked, values):

@@ -18,6 +18,7 @@ from stablenew.errors import InputError, NotARecord, RecordError
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import ScannedLine, scan_lines
 from stablenew.learning.record_packs import PACK_SUFFIX, is_pack, pack_lines
+from stablenew.learning.record_wire import known_groups
 
 SUFFIX = ".jsonl"
 
@@ -138,6 +139,15 @@ def parse_line(path: Path, number: int, line: ScannedLine) -> LearningRecord | U
         return UnreadableLine(path, number, f"the line has {line.size:,} bytes, more than any record")
     if not line.data.strip():
         return None
+    groups = known_groups(line.data)
+    if groups is not None:
+        return LearningRecord(
+            run=groups.run,
+            prompt=groups.prompt,
+            pipeline=groups.pipeline,
+            outcome=groups.outcome,
+            feedback=groups.feedback,
+        )
     try:
         return LearningRecord.from_json(line.data)
     except NotARecord as exc:

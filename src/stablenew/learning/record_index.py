@@ -34,12 +34,13 @@ from stablenew.learning.line_scan import ScannedLine
 from stablenew.learning.prompt_words import parse_words, text_matches
 from stablenew.learning.record_filter import Condition, field_name, matches, value_of
 from stablenew.learning.record_groups import FeedbackInfo
-from stablenew.learning.record_packs import is_pack, pack_line
+from stablenew.learning.record_packs import PACK_SUFFIX, pack_line
 from stablenew.workspace import Workspace
 
 PAGE = 500
 LOCK_TIMEOUT_S = 10.0
 _OPEN_FILES = 64
+_PACK_END = PACK_SUFFIX.encode()
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -90,6 +91,7 @@ class RecordIndex:
         self._private = False
         self._still = False
         self._files: dict[bytes, Any] = {}
+        self._paths: dict[bytes, Path] = {}
 
     @classmethod
     def of(cls, workspace: Workspace, *, progress: Callable[[int], None] | None = None) -> RecordIndex:
@@ -234,7 +236,7 @@ class RecordIndex:
                 values = tuple(value_of(data, field) for field in fields)
                 name = msgspec.json.encode(values).decode()
                 found[name] = _with_one_more(found.get(name) or Group(values=values), record)
-        return iter(found.values())
+        return iter(sorted(found.values(), key=lambda group: repr(group.values)))
 
     def _only_one_starting(self, prefix: str) -> LearningRecord:
         hint = "stablenew records list shows those there are"
@@ -251,7 +253,9 @@ class RecordIndex:
 
     def _read(self, pointer: Pointer) -> LearningRecord | UnreadableLine:
         """The record a row points at, with its feedback."""
-        path = self._path_of(pointer.file, self._records)
+        path = self._paths.get(pointer.file)
+        if path is None:
+            path = self._paths[pointer.file] = self._path_of(pointer.file, self._records)
         try:
             data = self._read_bytes(pointer, path)
         except (OSError, InputError, RecordError) as exc:
@@ -264,7 +268,7 @@ class RecordIndex:
         return read if pointer.feedback is None else _with_info(read, pointer.feedback)
 
     def _read_bytes(self, pointer: Pointer, path: Path) -> bytes:
-        if is_pack(path):
+        if pointer.file.endswith(_PACK_END):
             return pack_line(path, pointer.offset)
         file = self._open_file(pointer.file, path)
         file.seek(pointer.offset)
@@ -377,6 +381,6 @@ def _with_one_more(group: Group, record: LearningRecord) -> Group:
     )
 
 
-def _group_order(group: Group) -> tuple[bool, float, int, str]:
+def _group_order(group: Group) -> tuple[bool, float, int]:
     mean = group.mean_rating
-    return mean is None, -(mean or 0), -group.n, repr(group.values)
+    return mean is None, -(mean or 0), -group.n

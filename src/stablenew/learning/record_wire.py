@@ -21,34 +21,62 @@ def decode_record(line: bytes) -> Any:
     return _decoder().decode(line)
 
 
+def known_groups(line: bytes) -> RecordGroups | None:
+    """The groups of a record without any field this version does not know; None for every other line.
+
+    Twice as fast as looking for unknown fields in a line that most likely has none.
+    """
+    try:
+        if not line.isascii():
+            line.decode()
+        _strict_decoder().decode(line)
+        return _groups_decoder().decode(line)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
 @cache
 def _decoder() -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_struct_like(RecordGroups))
+    return msgspec.json.Decoder(_struct_like(RecordGroups, False))
 
 
 @cache
-def _struct_like(kind: type) -> Any:
-    """A msgspec.Struct with the fields, types and defaults of the dataclass `kind`, and of those it holds."""
+def _strict_decoder() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(_struct_like(RecordGroups, True))
+
+
+@cache
+def _groups_decoder() -> msgspec.json.Decoder[RecordGroups]:
+    return msgspec.json.Decoder(RecordGroups)
+
+
+@cache
+def _struct_like(kind: type, strict: bool) -> Any:
+    """A msgspec.Struct with the fields, types and defaults of the dataclass `kind`, and of those it holds.
+
+    `strict`: it refuses fields it does not know.
+    """
     hints = get_type_hints(kind, include_extras=True)
     return msgspec.defstruct(
         kind.__name__,
-        [_field_like(each, _lighter(hints[each.name])) for each in dataclasses.fields(kind)],
+        [_field_like(each, _lighter(hints[each.name], strict), strict) for each in dataclasses.fields(kind)],
         kw_only=True,
+        forbid_unknown_fields=strict,
         gc=False,
     )
 
 
-def _field_like(declared: dataclasses.Field[Any], hint: Any) -> Any:
+def _field_like(declared: dataclasses.Field[Any], hint: Any, strict: bool) -> Any:
     if declared.default is not dataclasses.MISSING:
         return declared.name, hint, declared.default
     made = declared.default_factory
     if made is dataclasses.MISSING:
         return declared.name, hint
-    factory = _struct_like(made) if isinstance(made, type) and dataclasses.is_dataclass(made) else made
+    factory = _struct_like(made, strict) if isinstance(made, type) and dataclasses.is_dataclass(made) else made
     return declared.name, hint, msgspec.field(default_factory=factory)
 
 
-def _lighter(hint: Any) -> Any:
+def _lighter(hint: Any, strict: bool) -> Any:
     if get_origin(hint) is list:
-        return list[_lighter(get_args(hint)[0])]  # type: ignore[misc]  # the type is made at run time
-    return _struct_like(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else hint
+        return list[_lighter(get_args(hint)[0], strict)]  # type: ignore[misc]  # the type is made at run time
+    return _struct_like(hint, strict) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else hint
