@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from stablenew.backends.base import Backend
 from stablenew.backends.registry import DEFAULT_BACKEND, BackendOptions, open_backend
@@ -63,11 +64,21 @@ def open_app(options: AppOptions) -> Iterator[App]:
             source=options.source,
             user_id=options.user_id,
             strict=options.strict,
+            backend_url=_without_credentials(options.url),
         )
 
     controller = PipelineController(build_runner, learning_writer=writer)
     try:
         yield App(options=options, backend=backend, controller=controller)
     finally:
-        backend.close()
-        writer.close()
+        try:
+            backend.close()
+        finally:
+            writer.close()
+
+
+def _without_credentials(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

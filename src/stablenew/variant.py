@@ -118,7 +118,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageResult:
-    """What one stage of one variant did. `seconds` is its own share where several were made together."""
+    """What one stage of one variant did. `seconds` is its own share where several were made together.
+
+    `backend` and `backend_version` say who did it: after a resume elsewhere not every stage was done by the same.
+    """
 
     stage: StageName
     status: Status
@@ -127,11 +130,13 @@ class StageResult:
     image: SavedImage | None = None
     deviations: tuple[Deviation, ...] = ()
     failure: Failure | None = None
+    backend: str = ""
+    backend_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantResult:
-    """What became of one variant that was started. `images` holds the last stage's picture last."""
+    """What became of one variant that was started. `backend` is that of its first stage."""
 
     variant: Variant
     record_id: str

@@ -20,7 +20,7 @@ from stablenew.controller.events import (
     advance,
 )
 from stablenew.controller.pipeline_controller import PipelineController, RunnerParts
-from stablenew.errors import RunBusy, UnknownChoice
+from stablenew.errors import RunBusy, StableNewError, UnknownChoice
 from stablenew.pipeline.pipeline_runner import PipelineRunner
 from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
@@ -174,7 +174,69 @@ def test_progress_is_a_fold_over_events(workspace: Workspace) -> None:
     started = RunStarted(run_id="r", folder=workspace.root, variant_count=4, already_done=1, at_s=100.0)
     progress = advance(Progress(), started)
     assert (progress.total, progress.done, progress.fraction, progress.eta_s(100.0)) == (4, 1, 0.25, None)
-    step = StepDone(run_id="r", indices=(1, 2), step=5, steps=10, preview=None, at_s=110.0)
+    step = StepDone(run_id="r", fractions={1: 0.5, 2: 0.5}, step=5, steps=10, preview=None, at_s=110.0)
     progress = advance(progress, step)
     assert progress.fraction == pytest.approx((1 + 1.0) / 4)
     assert progress.eta_s(110.0) == pytest.approx(20.0)
+
+
+def test_a_stop_that_comes_as_the_run_ends_leaves_the_controller_idle(workspace: Workspace) -> None:
+    """However late the stop, the state after the run is idle."""
+    controller = controller_of(workspace)
+    for _ in range(40):
+        handle = controller.start(make_config(), make_variants(make_config(), 1))
+        while handle.running:
+            controller.stop()
+        assert controller.state == "idle"
+
+
+def test_a_watcher_may_start_the_next_run_when_the_last_one_is_over(workspace: Workspace) -> None:
+    """On idle the controller is free: no RunBusy."""
+    controller = controller_of(workspace)
+    started = threading.Event()
+    second: list[object] = []
+
+    def start_next(event: Event) -> None:
+        if isinstance(event, StateChanged) and event.state == "idle" and not started.is_set():
+            started.set()
+            second.append(controller.start(make_config(), make_variants(make_config(), 1)))
+
+    controller.watch(start_next)
+    controller.start(make_config(), make_variants(make_config(), 1)).wait(20)
+    assert started.wait(20)
+    assert second[0].wait(20).ok == 1  # type: ignore[attr-defined]
+
+
+def test_a_plug_in_that_ends_the_program_does_not_leave_anybody_waiting(workspace: Workspace) -> None:
+    """sys.exit inside a backend is the run's error, and wait() returns."""
+
+    def leave(_: StageRequest) -> None:
+        raise SystemExit(3)
+
+    handle = controller_of(workspace, Script(before=leave)).start(make_config(), make_variants(make_config(), 1))
+    with pytest.raises(StableNewError, match="end the program"):
+        handle.wait(20)
+
+
+def test_steps_nobody_reads_are_not_kept(workspace: Workspace) -> None:
+    """With no reader of events the queue stays small, and what matters is still in it."""
+    controller = controller_of(workspace)
+    config = make_config(steps=100)
+    handle = controller.start(config, make_variants(config, 40))
+    handle.wait(30)
+    kinds = [type(event) for event in handle.events()]
+    assert len(kinds) < 1200
+    assert kinds.count(VariantFinished) == 40
+    assert list(handle.events()) == []
+
+
+def test_progress_never_goes_back_over_stages_and_batches(workspace: Workspace) -> None:
+    """Two stages in batches of four: the fraction only grows, up to one."""
+    controller = controller_of(workspace)
+    config = make_config(stages="txt2img,img2img", steps=5)
+    progress, seen = Progress(), list[float]()
+    for event in controller.start(config, make_variants(config, 10)).events():
+        progress = advance(progress, event)
+        seen.append(progress.fraction)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from stablenew.backends.base import CancelToken, StageRequest, UpscaleRequest
-from stablenew.errors import InputError, InvalidSetting, RunBusy, UnknownChoice, UnsafeName
+from stablenew.errors import (
+    GenerationFailed,
+    InputError,
+    InvalidSetting,
+    PlanTooLarge,
+    RunBusy,
+    UnknownChoice,
+    UnsafeName,
+)
+from stablenew.pipeline import image_store
 from stablenew.pipeline.pipeline_runner import PipelineConfig, PipelineRunner, RunObserver, RunResult
 from stablenew.pipeline.run_folder import open_run
 from stablenew.testing.fake_backend import FakeBackend, Script
-from stablenew.variant import Deviation, VariantResult
+from stablenew.variant import Deviation, Variant, VariantResult
 from stablenew.workspace import Workspace
 from tests.makers import make_config, make_variants
 
@@ -241,7 +253,6 @@ def test_a_picture_that_cannot_be_saved_is_a_failed_variant(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk for pictures is said, and the run goes on."""
-    from stablenew.pipeline import image_store
 
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -256,7 +267,80 @@ def test_a_picture_that_cannot_be_saved_is_a_failed_variant(
 def test_progress_names_the_variants_it_is_about(workspace: Workspace) -> None:
     """Steps are reported by variant index, not by place in a batch."""
     seen: set[int] = set()
-    observer = RunObserver(on_steps=lambda indices, _: seen.update(indices))
+    observer = RunObserver(on_steps=lambda fractions, _: seen.update(fractions))
     config = make_config()
     PipelineRunner(FakeBackend(), workspace=workspace, observer=observer).run(config, make_variants(config, 6))
     assert seen == set(range(6))
+
+
+def test_a_disk_without_room_ends_the_run_instead_of_making_pictures_for_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No room: the run ends early and says why; hardly more is asked of the backend than was under way."""
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(image_store, "write_atomically", full)
+    backend = FakeBackend(script=Script(window=2, delay_s=0.02))
+    result, _ = run(workspace, make_config(stages="txt2img,img2img"), 40, backend=backend)
+    assert result.status == "aborted"
+    assert "No space left on device" in result.abort_reason
+    assert backend.calls.pictures < 20
+    assert result.not_started > 20
+
+
+def test_a_backend_lost_between_stages_is_an_error_in_the_record_and_not_a_cancellation(workspace: Workspace) -> None:
+    """What was begun failed because the backend went away, and says so."""
+    backend = FakeBackend(script=Script(unavailable_after=2, window=2))
+    result, results = run(workspace, make_config(stages="txt2img,img2img"), 4, backend=backend)
+    assert (result.status, result.failed, result.cancelled, result.not_started) == ("aborted", 2, 0, 2)
+    assert {each.failure.type for each in results if each.failure} == {"BackendUnavailable"}
+
+
+def test_a_start_picture_that_goes_away_during_the_run_costs_its_variants(workspace: Workspace, tmp_path: Path) -> None:
+    """Removed after the first variant: the rest fail with a reason, and the run ends as a run does."""
+    start = tmp_path / "start.png"
+    Image.new("RGB", (16, 16)).save(start)
+    backend = FakeBackend(script=Script(window=1, before=lambda _: start.unlink(missing_ok=True)))
+    result, _ = run(workspace, make_config(img2img__init_image=str(start), stages="img2img"), 3, backend=backend)
+    assert (result.ok, result.failed) == (1, 2)
+
+
+def test_two_runs_started_in_one_second_get_two_names(workspace: Workspace) -> None:
+    """The clock stands still, the settings are the same: each run has a folder of its own."""
+    moment = datetime(2026, 11, 22, 23, 50, tzinfo=UTC)
+    config = make_config()
+    ids = [
+        PipelineRunner(FakeBackend(), workspace=workspace, clock=lambda: moment)
+        .run(config, make_variants(config, 1))
+        .run_id
+        for _ in range(3)
+    ]
+    assert len(set(ids)) == 3
+
+
+def test_a_plan_nobody_can_run_is_refused_before_it_is_gone_through() -> None:
+    """A billion variants are refused at once, whatever was confirmed."""
+
+    class Billion:
+        def __len__(self) -> int:
+            return 10**9
+
+        def __iter__(self) -> Iterator[Variant]:
+            raise AssertionError("nobody should look at it")
+
+    with pytest.raises(PlanTooLarge):
+        PipelineRunner(FakeBackend()).run(make_config(), Billion())
+
+
+def test_words_of_a_server_that_no_file_can_hold_do_not_end_the_run(workspace: Workspace) -> None:
+    """A lone surrogate in an error is written out as an escape, in the journal and in the result."""
+
+    def before(_: StageRequest) -> None:
+        raise GenerationFailed("fake", "bad \udc80 byte")
+
+    result, results = run(workspace, make_config(), 1, backend=FakeBackend(script=Script(before=before)))
+    assert result.failed == 1
+    assert results[0].failure is not None
+    assert results[0].failure.message == "bad \\udc80 byte"

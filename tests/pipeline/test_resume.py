@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from stablenew.backends.base import CancelToken, StageRequest
+from stablenew.errors import NotFound
 from stablenew.learning.learning_reader import read_records
 from stablenew.learning.learning_record import LearningRecord, LearningRecordWriter
 from stablenew.pipeline.pipeline_runner import PipelineRunner, RunResult
@@ -194,3 +195,26 @@ def _start(root: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "tests.pipeline.killed_run", str(root)], stdout=subprocess.PIPE, env=environment
     )
+
+
+def test_a_stage_done_elsewhere_is_recorded_with_the_backend_that_did_it(workspace: Workspace) -> None:
+    """txt2img on one backend, img2img after a resume on another: the record names both, each at its stage."""
+    cancel = CancelToken()
+    config = make_config(run_id="r", stages="txt2img,img2img")
+    writer = LearningRecordWriter(workspace.records, durability="none")
+    first = FakeBackend(name="attic", script=stop_at(100, cancel, "img2img"))
+    PipelineRunner(first, writer, workspace=workspace).run(config, make_variants(config, 1), cancel=cancel)
+    second = FakeBackend(name="desk")
+    PipelineRunner(second, writer, workspace=workspace).run(config, make_variants(config, 1), resume=True)
+    writer.close()
+    records = [record for record in read_records(workspace.records, "r") if isinstance(record, LearningRecord)]
+    assert records[-1].outcome.status == "ok"
+    assert records[-1].pipeline.backend == "attic"
+    assert [stage.backend for stage in records[-1].pipeline.stages] == ["attic", "desk"]
+
+
+def test_a_resume_of_a_run_that_is_not_there_makes_nothing(workspace: Workspace) -> None:
+    """NotFound, and no folder."""
+    with pytest.raises(NotFound):
+        run(workspace, resume=True)
+    assert not workspace.runs.exists()

@@ -28,7 +28,7 @@ def demo(backend: str, every_line: bool, workspace: Workspace, as_json: bool) ->
     """
     from stablenew.app import AppOptions
     from stablenew.cli.recorded import print_recorded
-    from stablenew.cli.session import run_plan
+    from stablenew.cli.session import exit_code, run_plan
     from stablenew.config import PipelineConfig
     from stablenew.prompts.axes import parse_axis
     from stablenew.prompts.pack import read_pack
@@ -39,7 +39,7 @@ def demo(backend: str, every_line: bool, workspace: Workspace, as_json: bool) ->
     config = PipelineConfig(learning_enabled=True, learning_tags=["demo"])
     plan = make_plan(config, lines if every_line else lines[:LINES], axes=[parse_axis(text) for text in SWEEP])
     options = AppOptions(workspace=workspace, source="StableNewCLI", backend=backend)
-    code = run_plan(plan, options, as_json=as_json, sheet=True)
+    result = run_plan(plan, options, as_json=as_json, sheet=True)
     if not as_json:
-        print_recorded(workspace)
-    return code
+        print_recorded(workspace, result.run_id)
+    return exit_code(result)

@@ -43,14 +43,20 @@ class Face(Protocol):
 def follow(handle: RunHandle, *, as_json: bool) -> RunResult:
     """Show the run until it is over and return its result. The first Ctrl-C stops it gently, the second at once.
 
-    Raises what the run ended with.
+    A second Ctrl-C before the run has begun ends the wait for it (KeyboardInterrupt). When whoever reads what is
+    shown goes away, the run goes on unseen. Raises what the run ended with.
     """
-    face = _choose_face(as_json)
     progress = Progress()
-    with _interruptible(handle), contextlib.closing(face):
+    with _interruptible(handle, lambda: bool(progress.run_id)), contextlib.ExitStack() as open_faces:
+        face: Face | None = open_faces.enter_context(contextlib.closing(_choose_face(as_json)))
         for event in handle.events():
             progress = advance(progress, event)
-            face.show(event, progress)
+            try:
+                if face is not None:
+                    face.show(event, progress)
+            except OSError:
+                face = None
+                open_faces.pop_all()
     return handle.wait()
 
 
@@ -61,13 +67,16 @@ def _choose_face(as_json: bool) -> Face:
 
 
 @contextlib.contextmanager
-def _interruptible(handle: RunHandle) -> Iterator[None]:
+def _interruptible(handle: RunHandle, begun: Callable[[], bool]) -> Iterator[None]:
     def on_signal(_: int, __: FrameType | None) -> None:
-        if handle.cancel_token.stopping:
-            handle.cancel()
-        else:
-            print("\nstopping after this picture; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+        if not handle.cancel_token.stopping:
             handle.stop()
+            with contextlib.suppress(OSError):
+                print("\nstopping after this picture; Ctrl-C again stops at once", file=sys.stderr, flush=True)
+            return
+        handle.cancel()
+        if not begun():
+            raise KeyboardInterrupt  # still waiting for a server or a plan: there is nothing to keep
 
     before: list[tuple[signal.Signals, Any]] = []
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -1,13 +1,14 @@
-"""The small table of what was recorded last."""
+"""The small table of what a run recorded."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
-from stablenew.learning.learning_reader import read_records, record_files
+from stablenew.cli.output import table_console
+from stablenew.learning.learning_reader import read_records
 from stablenew.learning.learning_record import LearningRecord
 
 if TYPE_CHECKING:
@@ -16,19 +17,21 @@ if TYPE_CHECKING:
 ROWS = 8
 
 
-def print_recorded(workspace: Workspace, run_id: str | None = None, limit: int = ROWS) -> None:
-    """A table of the first `limit` records of the run, of the newest run where none is named."""
-    if run_id is None:
-        newest = max(record_files(workspace.records), key=lambda path: path.stat().st_mtime, default=None)
-        run_id = newest.stem if newest else None
+def print_recorded(workspace: Workspace, run_id: str, limit: int = ROWS) -> None:
+    """A table of the first `limit` records of the run."""
     found = [record for record in read_records(workspace.records, run_id) if isinstance(record, LearningRecord)]
-    Console().print(record_table(found[:limit], more=len(found) - limit))
+    table_console().print(record_table(found[:limit], more=len(found) - limit))
 
 
 def record_table(records: list[LearningRecord], more: int = 0) -> Table:
     """`records` one a row: what was asked, what was done, how long it took."""
     table = Table(
-        box=None, pad_edge=False, expand=True, header_style="bold", caption=f"and {more} more" if more > 0 else None
+        box=None,
+        pad_edge=False,
+        expand=sys.stdout.isatty(),
+        header_style="bold",
+        caption=f"and {more} more" if more > 0 else None,
+        caption_justify="left",
     )
     for heading in ("record", "status"):
         table.add_column(heading, no_wrap=True)

@@ -75,29 +75,29 @@ def run(
     stablenew run heroes.txt --set steps=30 --vary cfg_scale=4,7,10
     stablenew run heroes.txt --backend webui --stages txt2img,upscale --set upscale.scale=2
     """
-    from stablenew.cli.session import resume_run, run_plan
+    from stablenew.cli.session import exit_code, resume_run, run_plan
     from stablenew.cli.wish import Wish, wished_options, wished_plan
 
     if resume is not None:
         _refuse_new_plan(packs, chosen)
         changeable = {name: value for name, value in chosen.items() if name in _FREE_TO_CHANGE}
-        return resume_run(workspace, resume, as_json=as_json, sheet=sheet, **changeable)
+        return exit_code(resume_run(workspace, resume, as_json=as_json, sheet=sheet, **changeable))
     if not packs:
         raise click.UsageError("give at least one PACK (a text file of prompts), or try: stablenew demo")
     wish = Wish(packs=packs, **chosen)
     plan, paused = wished_plan(wish, workspace)
     options = wished_options(wish, workspace)
-    return run_plan(plan, options, as_json=as_json, sheet=sheet, paused_stages=paused, yes=yes)
+    return exit_code(run_plan(plan, options, as_json=as_json, sheet=sheet, paused_stages=paused, yes=yes))
 
 
 def run_action(action: OneClickAction, workspace: Workspace, *, backend: str | None, as_json: bool) -> int:
     """Run a one-click action and return the exit code. Raises what the run could not start for."""
-    from stablenew.cli.session import run_plan
+    from stablenew.cli.session import exit_code, run_plan
     from stablenew.cli.wish import wish_of_action, wished_options, wished_plan
 
     wish = wish_of_action(action, backend)
     plan, _ = wished_plan(wish, workspace)
-    return run_plan(plan, wished_options(wish, workspace), as_json=as_json, sheet=False)
+    return exit_code(run_plan(plan, wished_options(wish, workspace), as_json=as_json, sheet=False))
 
 
 def _refuse_new_plan(packs: tuple[Path, ...], chosen: dict[str, Any]) -> None:

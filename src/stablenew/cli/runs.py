@@ -61,18 +61,22 @@ def show(run_id: str, workspace: Workspace, as_json: bool) -> None:
 @runs.command("retry-failed")
 @click.argument("run_id")
 @click.option("--backend", metavar="NAME", help="Another backend than the run's own.")
+@click.option("--url", metavar="URL", help="Address of the server [default: the run's own].")
 @workspace_option
 @json_option
-def retry_failed(run_id: str, backend: str | None, workspace: Workspace, as_json: bool) -> int:
+def retry_failed(run_id: str, backend: str | None, url: str | None, workspace: Workspace, as_json: bool) -> int:
     """Try the variants of a run again that failed, and no others."""
-    from stablenew.cli.session import resume_run
+    import msgspec
+
+    from stablenew.cli.session import exit_code, resume_run
     from stablenew.pipeline.run_list import failed_indices
 
     failed = failed_indices(workspace, run_id)
     if not failed:
-        click.echo(f"nothing failed in run {run_id}")
+        nothing = msgspec.json.encode({"event": "nothing_failed", "run_id": run_id}).decode()
+        click.echo(nothing if as_json else f"nothing failed in run {run_id}")
         return 0
-    return resume_run(workspace, run_id, backend=backend, as_json=as_json, only=failed)
+    return exit_code(resume_run(workspace, run_id, backend=backend, url=url, as_json=as_json, only=failed))
 
 
 @runs.command()
@@ -82,6 +86,7 @@ def retry_failed(run_id: str, backend: str | None, workspace: Workspace, as_json
 @click.option("--stages", metavar="LIST", help="Stages to go on with [default: those the run paused at].")
 @click.option("--run-id", "new_run_id", metavar="ID", help="Name of the new run [default: RUN_ID-promoted].")
 @click.option("--backend", metavar="NAME", help="Another backend than the run's own.")
+@click.option("--url", metavar="URL", help="Address of the server [default: the run's own].")
 @click.option("--sheet", is_flag=True, help="Write a labelled contact sheet into the new run's folder.")
 @workspace_option
 @json_option
@@ -92,17 +97,18 @@ def promote(
     stages: str | None,
     new_run_id: str | None,
     backend: str | None,
+    url: str | None,
     sheet: bool,
     workspace: Workspace,
     as_json: bool,
 ) -> int:
     """Take the chosen pictures of a run through its remaining stages, with their own prompts and seeds."""
     from stablenew.cli.promote import begin, chosen_indices
-    from stablenew.cli.session import resume_run
+    from stablenew.cli.session import exit_code, resume_run
 
     indices = chosen_indices(workspace, run_id, variants, min_rating)
     promoted = begin(workspace, run_id, indices, stages, new_run_id)
-    return resume_run(workspace, promoted, backend=backend, as_json=as_json, sheet=sheet)
+    return exit_code(resume_run(workspace, promoted, backend=backend, url=url, as_json=as_json, sheet=sheet))
 
 
 @runs.command()
@@ -115,10 +121,26 @@ def delete(run_id: str, yes: bool, workspace: Workspace) -> None:
 
     summary = summarise_run(workspace, run_id)
     pictures = len(list((summary.folder / "images").glob("*")))
+    losers = _promoted_from(workspace, run_id)
+    if losers:
+        click.echo(
+            f"{', '.join(losers)} went on with pictures of this run: their earlier stages are deleted too", err=True
+        )
     if not yes:
         click.confirm(f"delete {summary.folder} with its {pictures} pictures?", abort=True)
     delete_run(workspace, run_id)
     click.echo(f"deleted run {run_id} ({pictures} pictures); its records stay in {workspace.records}")
+
+
+def _promoted_from(workspace: Workspace, run_id: str) -> list[str]:
+    """The runs whose earlier pictures lie in the folder of this run: promoted from it, or from one of those."""
+    from stablenew.pipeline.run_list import list_runs
+
+    found = [run_id]
+    parents = {summary.manifest.run_id: summary.manifest.promoted_from for summary in list_runs(workspace)}
+    for ancestor in found:  # grows while it is gone through
+        found += [child for child, parent in parents.items() if parent == ancestor and child not in found]
+    return found[1:]
 
 
 def _print_json(summary: RunSummary) -> None:
@@ -130,8 +152,9 @@ def _print_json(summary: RunSummary) -> None:
 
 
 def _print_table(summaries: list[RunSummary]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from stablenew.cli.output import table_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "created", "backend"):
@@ -143,4 +166,4 @@ def _print_table(summaries: list[RunSummary]) -> None:
         numbers = (manifest.variant_count, summary.ok, summary.failed, summary.unfinished)
         created = manifest.created_at[:19].replace("T", " ")
         table.add_row(manifest.run_id, created, manifest.backend, *(str(number) for number in numbers))
-    Console().print(table)
+    table_console().print(table)

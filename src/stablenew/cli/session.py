@@ -11,7 +11,9 @@ from stablenew.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
 from stablenew.cli.cost import confirm_cost
 from stablenew.cli.progress import follow
 from stablenew.errors import InputError
+from stablenew.log import set_console_level
 from stablenew.pipeline.run_folder import read_manifest
+from stablenew.workspace import open_workspace
 
 if TYPE_CHECKING:
     from stablenew.config import StageName
@@ -29,16 +31,18 @@ def run_plan(
     sheet: bool,
     paused_stages: tuple[StageName, ...] = (),
     yes: bool = False,
-) -> int:
-    """Run `plan`, show it, say what came of it, and return the exit code. Raises what the run could not start for.
+) -> RunResult:
+    """Run `plan`, show it and say what came of it. Raises what the run could not start for.
 
     `paused_stages` were asked for but are left for `runs promote`. A large run asks first unless `yes`.
     """
+    set_console_level("critical")  # the progress display says what a person must know; the run's log has the rest
     with open_app(options) as app:
         confirm_cost(app, plan, yes=yes, quiet=as_json)
         handle = app.controller.start(plan.config, plan, recipe=plan.recipe(), paused_stages=paused_stages)
         result = follow(handle, as_json=as_json)
-    return _conclude(result, options.workspace, plan.config.learning_enabled, as_json=as_json, sheet=sheet)
+    _conclude(result, options, plan.config.learning_enabled, as_json=as_json, sheet=sheet)
+    return result
 
 
 def resume_run(
@@ -52,10 +56,10 @@ def resume_run(
     as_json: bool = False,
     sheet: bool = False,
     only: frozenset[int] | None = None,
-) -> int:
+) -> RunResult:
     """Go on with a run where it ended, on its own backend unless another is named; `only` these variant indices.
 
-    Returns the exit code. Raises NotFound, or InputError when the run was not started from a plan.
+    Raises NotFound, or InputError when the run was not started from a plan.
     """
     from stablenew.config import config_from_dict
     from stablenew.prompts.selection import variants_from_recipe
@@ -71,23 +75,15 @@ def resume_run(
         source="StableNewCLI",
         backend=backend or manifest.backend,
         model=config.model,
-        url=url,
+        url=url or (None if backend else manifest.backend_url),
         durability=durability,
         strict=strict,
     )
+    set_console_level("critical")
     with open_app(options) as app:
         result = follow(app.controller.start(config, variants, resume=True), as_json=as_json)
-    return _conclude(result, workspace, config.learning_enabled, as_json=as_json, sheet=sheet)
-
-
-def _conclude(result: RunResult, workspace: Workspace, learning: bool, *, as_json: bool, sheet: bool) -> int:
-    from stablenew.report.run_sheet import write_run_sheet
-
-    if not as_json:
-        say_result(result, workspace, learning=learning)
-    if sheet and (path := write_run_sheet(workspace, result.run_id)) is not None and not as_json:
-        click.echo(f"sheet        {path}")
-    return exit_code(result)
+    _conclude(result, options, config.learning_enabled, as_json=as_json, sheet=sheet)
+    return result
 
 
 def exit_code(result: RunResult) -> int:
@@ -101,14 +97,24 @@ def say_result(result: RunResult, workspace: Workspace, *, learning: bool) -> No
     """What became of the run and where everything is, on stdout."""
     click.echo(_summary(result))
     if result.abort_reason:
-        click.echo(f"the backend went away: {result.abort_reason}")
+        click.echo(f"ended early: {result.abort_reason}")
     if result.status != "done" or result.failed:
-        click.echo(f"go on with:  stablenew run --resume {result.run_id}")
+        elsewhere = "" if workspace == open_workspace() else f" --workspace {workspace.root}"
+        click.echo(f"go on with:  stablenew run --resume {result.run_id}{elsewhere}")
     click.echo(f"images       {result.folder / 'images'}")
     if learning:
         click.echo(f"records      {workspace.records / (result.run_id + '.jsonl')}  ({_records_said(result)})")
     else:
         click.echo("records      none: learning is off (--no-learning)")
+
+
+def _conclude(result: RunResult, options: AppOptions, learning: bool, *, as_json: bool, sheet: bool) -> None:
+    from stablenew.report.run_sheet import write_run_sheet
+
+    if not as_json:
+        say_result(result, options.workspace, learning=learning)
+    if sheet and (path := write_run_sheet(options.workspace, result.run_id)) is not None and not as_json:
+        click.echo(f"sheet        {path}")
 
 
 def _summary(result: RunResult) -> str:
@@ -127,4 +133,6 @@ def _summary(result: RunResult) -> str:
 
 def _records_said(result: RunResult) -> str:
     said = f"{result.records_written} written"
-    return said + (f", {result.lost_records} LOST: see {result.folder / 'log.jsonl'}" if result.lost_records else "")
+    if result.lost_records:
+        said += f", {result.lost_records} LOST: see {result.folder / 'log.jsonl'}"
+    return said if result.records_durable else said + ", perhaps not on disk yet: see the run's log"

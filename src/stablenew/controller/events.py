@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -33,10 +34,13 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
-    """The variants at `indices` have `step` of `steps` sampling steps done; `preview` is JPEG or PNG bytes, or None."""
+    """`step` of `steps` sampling steps are done for the variants in `fractions`: by index how far each is, 0..1.
+
+    A fraction counts every stage of its variant. `preview` is JPEG or PNG bytes, or None.
+    """
 
     run_id: str
-    indices: tuple[int, ...]
+    fractions: Mapping[int, float]
     step: int
     steps: int
     preview: bytes | None
@@ -92,8 +96,13 @@ class Progress:
     deviations: int = 0
     started_s: float = 0.0
     last_s: float = 0.0
-    partial: float = 0.0
+    under_way: Mapping[int, float] = field(default_factory=dict)
     newest: VariantResult | None = field(default=None, compare=False)
+
+    @property
+    def partial(self) -> float:
+        """How many variants' worth is done of those under way."""
+        return sum(self.under_way.values())
 
     @property
     def done(self) -> int:
@@ -128,7 +137,7 @@ def advance(progress: Progress, event: Event) -> Progress:
             last_s=event.at_s,
         )
     if isinstance(event, StepDone):
-        return replace(progress, partial=len(event.indices) * event.step / max(1, event.steps))
+        return replace(progress, under_way={**progress.under_way, **event.fractions})
     if isinstance(event, VariantFinished):
         return _after_variant(progress, event)
     if isinstance(event, RecordLost):
@@ -143,6 +152,6 @@ def _after_variant(progress: Progress, event: VariantFinished) -> Progress:
         failed=progress.failed + (event.result.status == "failed"),
         deviations=progress.deviations + sum(len(stage.deviations) for stage in event.result.stages),
         last_s=event.at_s,
-        partial=max(0.0, progress.partial - 1),
+        under_way={index: part for index, part in progress.under_way.items() if index != event.result.variant.index},
         newest=event.result,
     )

@@ -23,7 +23,7 @@ from stablenew.controller.events import (
     StepDone,
     VariantFinished,
 )
-from stablenew.errors import RunBusy
+from stablenew.errors import RunBusy, StableNewError
 from stablenew.log import get_logger
 from stablenew.pipeline.recorder import RecordWriter
 from stablenew.pipeline.run_values import RunObserver, RunResult, RunStart
@@ -36,6 +36,9 @@ log = get_logger("stablenew.controller")
 
 _POLL_S = 0.2
 """How often a reader of events wakes up: on Windows a blocked wait does not hear Ctrl-C."""
+
+_UNREAD_STEPS = 1000
+"""So many events may wait to be read before further steps are left out; everything else is always kept."""
 
 RecordCallback = Callable[["LearningRecord"], None]
 
@@ -106,12 +109,16 @@ class RunHandle:
             try:
                 event = self._events.get(timeout=_POLL_S)
             except queue.Empty:
+                if self._over.is_set():
+                    return
                 continue
             if event is None:
                 return
             yield event
 
     def _put(self, event: Event) -> None:
+        if isinstance(event, StepDone) and self._events.qsize() > _UNREAD_STEPS:
+            return  # nobody reads: the steps are of no use later, and previews are large
         self._events.put(event)
 
     def _finish(self, result: RunResult | None, error: Exception | None) -> None:
@@ -186,11 +193,11 @@ class PipelineController:
         """
         handle = RunHandle(config)
         with self._lock:
-            busy = [other for other in self._handles if other.running]
-            if len(busy) >= self._parallel_runs:
-                raise RunBusy(busy[0].config.run_id or "in this program")
-            self._handles = [*busy, handle]
-        self._set_state("running", handle)
+            if len(self._handles) >= self._parallel_runs:
+                raise RunBusy(self._handles[0].config.run_id or "in this program")
+            self._handles.append(handle)
+            self._state = "running"
+        self._emit(StateChanged(state="running", run_id=config.run_id), handle)
 
         def job(runner: Runner) -> RunResult:
             return runner.run(
@@ -214,10 +221,13 @@ class PipelineController:
     def stop(self, *, now: bool = False) -> None:
         """Ask every run under way to end: after the pictures being made, or `now`, inside them."""
         with self._lock:
-            running = [handle for handle in self._handles if handle.running]
+            running = list(self._handles)
+            for handle in running:
+                (handle.cancel if now else handle.stop)()
+            if running:
+                self._state = "stopping"
         for handle in running:
-            (handle.cancel if now else handle.stop)()
-            self._set_state("stopping", handle)
+            self._emit(StateChanged(state="stopping", run_id=handle.config.run_id), handle)
 
     def _work(self, handle: RunHandle, job: Callable[[Runner], RunResult]) -> None:
         try:
@@ -225,15 +235,26 @@ class PipelineController:
             with self._lock:
                 self._runner = runner
             result = job(runner)
-        except Exception as exc:
-            log.info("the run could not go on", exc_info=True)
-            self._emit(RunFailed(run_id=handle.config.run_id, error=exc), handle)
-            self._set_state("error", handle)
-            handle._finish(None, exc)
-            return
-        self._emit(RunFinished(run_id=result.run_id, result=result), handle)
-        self._set_state("idle", handle)
-        handle._finish(result, None)
+        except Exception as exc:  # noqa: BLE001 - the run's thread ends here: the error goes to whoever waits
+            self._end(handle, None, exc)
+        except BaseException as exc:  # noqa: BLE001 - a plug-in that calls sys.exit must not leave others waiting
+            self._end(handle, None, StableNewError(f"something tried to end the program: {exc!r}"))
+        else:
+            self._end(handle, result, None)
+
+    def _end(self, handle: RunHandle, result: RunResult | None, error: Exception | None) -> None:
+        if error is not None:
+            log.info("the run could not go on", exc_info=error)
+            self._emit(RunFailed(run_id=handle.config.run_id, error=error), handle)
+        elif result is not None:
+            self._emit(RunFinished(run_id=result.run_id, result=result), handle)
+        with self._lock:
+            self._handles.remove(handle)
+            if not self._handles:
+                self._state = "idle" if error is None else "error"
+            state = self._state
+        self._emit(StateChanged(state=state, run_id=handle.config.run_id), handle)
+        handle._finish(result, error)
 
     def _build_runner(self, handle: RunHandle | None) -> Runner:
         parts = RunnerParts(
@@ -260,11 +281,11 @@ class PipelineController:
                 handle,
             )
 
-        def on_steps(indices: tuple[int, ...], step: StepProgress) -> None:
+        def on_steps(fractions: Mapping[int, float], step: StepProgress) -> None:
             self._emit(
                 StepDone(
                     run_id=run_id,
-                    indices=indices,
+                    fractions=fractions,
                     step=step.step,
                     steps=step.steps,
                     preview=step.preview,
@@ -294,10 +315,6 @@ class PipelineController:
                 first = first or exc
         if first is not None:
             raise first
-
-    def _set_state(self, state: State, handle: RunHandle) -> None:
-        self._state = state
-        self._emit(StateChanged(state=state, run_id=handle.config.run_id), handle)
 
     def _emit(self, event: Event, handle: RunHandle | None) -> None:
         with self._lock:

@@ -222,6 +222,8 @@ def _stage(config: PipelineConfig, result: StageResult) -> StageInfo:
         extra=json_safe(extra) if extra else {},
         error_type=text_safe(failure.type) if failure else None,
         error_message=_message(failure.message) if failure else None,
+        backend=text_safe(result.backend) if result.backend else None,
+        backend_version=text_safe(result.backend_version) if result.backend_version else None,
     )
 
 
@@ -267,6 +269,8 @@ def settings_key(backend: str, prompt: PromptInfo, stages: list[StageInfo]) -> s
         decisive += [stage.stage, stage.model_hash or stage.model, stage.vae, stage.sampler, stage.scheduler]
         decisive += [stage.cfg_scale, stage.steps, stage.width, stage.height, stage.clip_skip, stage.denoise]
         decisive += [stage.upscaler, extra]
+        if stage.backend not in (None, backend):
+            decisive.append(stage.backend)
     return content_hash(decisive)[:20]
 
 

@@ -83,13 +83,15 @@ class StageInfo:
     extra: dict[str, Any] = field(default_factory=dict)
     error_type: str | None = None
     error_message: str | None = None
+    backend: str | None = None
+    backend_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineInfo:
     """With which settings it was done.
 
-    `sampler` to `vae` are those of the txt2img stage (of the first stage where txt2img did not run), sizes in pixels;
+    `backend` is the first stage's; after a resume elsewhere a later stage may have another. `sampler` to `vae` are those of the txt2img stage (of the first stage where txt2img did not run), sizes in pixels;
     every stage's own stand in `stages`. `stage_flags` says which stages were enabled, also those that never started.
     `settings_key` hashes all that decides the picture but the seed. `axes` are the settings the plan varies.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import errno
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -23,7 +24,12 @@ from stablenew.variant import Deviation, Failure, StageResult, Status, VariantRe
 log = get_logger("stablenew.run")
 
 MAX_WAITING = 32
-"""Pictures that may wait to be saved; more than that and the run waits for the disk."""
+UNIT_PIXELS = 2**22
+"""At most 32 units of 4 megapixels (12 MB) each wait to be saved; more than that and the run waits for the disk."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)})
+FAILURES_IN_A_ROW = 3
+"""Saving that fails for want of room, or so often for any reason, will not get better by making more pictures."""
 
 
 class Desk:
@@ -46,12 +52,14 @@ class Desk:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stablenew-desk")
         self._context = contextvars.copy_context()
         self._broken: BaseException | None = None
+        self._unsaved_in_a_row = 0
         self.counts: Counter[Status] = Counter()
+        self.cannot_save = ""
         self.deviations = 0
 
     def keep(self, work: Work, stage: StageName, image: GeneratedImage) -> None:
         """Save a stage's picture and note the stage as done."""
-        self._submit(self._keep, work, stage, image)
+        self._submit(self._keep, work, stage, image, units=_units(image.width * image.height))
 
     def note(self, work: Work, stage: StageName, error: StableNewError) -> None:
         """Note a stage that ended without a picture."""
@@ -67,15 +75,17 @@ class Desk:
         if self._broken is not None:
             raise self._broken
 
-    def _submit(self, task: Callable[..., None], *args: Any) -> None:
+    def _submit(self, task: Callable[..., None], *args: Any, units: int = 1) -> None:
         if self._broken is not None:
             raise self._broken
-        self._room.acquire()
-        self._executor.submit(self._context.run, task, *args).add_done_callback(self._one_less)
+        for _ in range(units):
+            self._room.acquire()
 
-    def _one_less(self, done: Future[None]) -> None:
-        self._room.release()
-        self._broken = self._broken or done.exception()
+        def done(future: Future[None]) -> None:
+            self._room.release(units)
+            self._broken = self._broken or future.exception()
+
+        self._executor.submit(self._context.run, task, *args).add_done_callback(done)
 
     def _keep(self, work: Work, stage: StageName, image: GeneratedImage) -> None:
         result = self._saved(work, stage, image)
@@ -87,9 +97,9 @@ class Desk:
         failure = _strict_failure(image.deviations) if self._strict and image.deviations else None
         try:
             saved = self._store.save(image, work.variant, stage, work.effective)
+            self._unsaved_in_a_row = 0
         except OSError as exc:
-            log.error("a picture could not be saved", variant=work.variant.index, stage=stage, reason=str(exc))
-            saved, failure = None, Failure(type=type(exc).__name__, message=f"the picture could not be saved: {exc}")
+            saved, failure = None, self._unsaved(work, stage, exc)
         return StageResult(
             stage=stage,
             status="failed" if failure else "ok",
@@ -98,14 +108,31 @@ class Desk:
             image=saved,
             deviations=image.deviations,
             failure=failure,
+            backend=self._backend,
+            backend_version=self._backend_version,
         )
+
+    def _unsaved(self, work: Work, stage: StageName, error: OSError) -> Failure:
+        log.error("a picture could not be saved", variant=work.variant.index, stage=stage, reason=str(error))
+        self._unsaved_in_a_row += 1
+        if error.errno in NO_ROOM or self._unsaved_in_a_row >= FAILURES_IN_A_ROW:
+            self.cannot_save = f"pictures cannot be saved in {self._folder.images}: {error.strerror or error}"
+        return Failure(type=type(error).__name__, message=f"the picture could not be saved: {error}")
 
     def _note(self, work: Work, stage: StageName, error: StableNewError) -> None:
         status: Status = "cancelled" if isinstance(error, Cancelled) else "failed"
-        failure = Failure(type=type(error).__name__, message=str(error))
+        failure = Failure(type=type(error).__name__, message=_printable(str(error)))
         if status == "failed":
             log.warning("a stage failed", variant=work.variant.index, stage=stage, reason=failure.message)
-        self._add(work, StageResult(stage=stage, status=status, seconds=0.0, failure=failure), work.variant.seed)
+        result = StageResult(
+            stage=stage,
+            status=status,
+            seconds=0.0,
+            failure=failure,
+            backend=self._backend,
+            backend_version=self._backend_version,
+        )
+        self._add(work, result, work.variant.seed)
 
     def _add(self, work: Work, result: StageResult, seed: int) -> None:
         work.results.append(result)
@@ -130,8 +157,8 @@ class Desk:
             started_at=work.started_at,
             duration_s=sum(stage.seconds for stage in work.results),
             seed=work.variant.seed if work.seed is None else work.seed,
-            backend=self._backend,
-            backend_version=self._backend_version,
+            backend=work.results[0].backend or self._backend,
+            backend_version=work.results[0].backend_version or self._backend_version,
         )
         self.counts[result.status] += 1
         kept = self._recorder.record(result)
@@ -149,6 +176,15 @@ class Desk:
             asked=deviation.asked,
             done=deviation.done,
         )
+
+
+def _units(pixels: int) -> int:
+    return min(MAX_WAITING, 1 + pixels // UNIT_PIXELS)
+
+
+def _printable(text: str) -> str:
+    """`text` without lone surrogates, which a foreign server's words may hold and no file can."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _strict_failure(deviations: tuple[Deviation, ...]) -> Failure:

@@ -7,6 +7,7 @@ or with no writer and no callback, the calls to the backend and their results ar
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sized
 from dataclasses import replace
@@ -16,13 +17,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from stablenew.backends.base import Backend, CancelToken, Capabilities
 from stablenew.config import PipelineConfig, StageName, check_config, config_to_dict
+from stablenew.errors import PlanTooLarge
 from stablenew.learning.execution_context import software_versions
 from stablenew.learning.learning_reader import successful_record_ids
 from stablenew.log import run_log
 from stablenew.pipeline.desk import Desk
 from stablenew.pipeline.image_store import ImageStore
 from stablenew.pipeline.recorder import Recorder, RecordWriter
-from stablenew.pipeline.run_folder import RunFolder, RunManifest, open_run
+from stablenew.pipeline.run_folder import RunFolder, RunManifest, open_run, read_manifest
 from stablenew.pipeline.run_session import Parts, RunSession
 from stablenew.pipeline.run_values import RunObserver, RunResult, RunStart, RunStatus, timestamp
 from stablenew.pipeline.stages import UNMADE, build_request, read_init_image
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineConfig", "PipelineRunner", "RunObserver", "RunResult"]
 
+MAX_VARIANTS = 1_000_000
+"""More than anyone can run: eleven days at one a second."""
+
+REMEMBERED = 50_000
+"""So many requests are remembered as checked; beyond that some are checked twice."""
+
 _UNKNOWN_SIZE = (512, 512)
 """Stands in when a request is checked and the backend decides the size itself."""
 
@@ -42,6 +50,7 @@ class PipelineRunner:
     """Runs variants on one backend. One run at a time; a runner may be used again.
 
     `learning_writer` and `on_learning_record` are optional and used only where the config says `learning_enabled`.
+    `backend_url` goes into the manifest (without credentials: the caller's duty), so that a resume finds the server.
     `clock` gives the time (UTC); `strict` makes a picture that deviates from what was asked a failure (it is kept).
     """
 
@@ -56,6 +65,7 @@ class PipelineRunner:
         source: str = "StableNew",
         user_id: str | None = None,
         strict: bool = False,
+        backend_url: str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.backend = backend
@@ -64,6 +74,7 @@ class PipelineRunner:
         self._workspace = workspace or open_workspace()
         self._observer = observer or RunObserver()
         self._source, self._user_id, self._strict, self._clock = source, user_id, strict, clock
+        self._backend_url = backend_url
 
     def run(
         self,
@@ -86,15 +97,20 @@ class PipelineRunner:
         """
         check_config(config)
         planned = cast("Collection[Variant]", variants if isinstance(variants, Sized) else tuple(variants))
+        if len(planned) > MAX_VARIANTS:
+            raise PlanTooLarge(len(planned), MAX_VARIANTS)
         capabilities = self.backend.capabilities()
-        self._check(planned, capabilities)
+        cancel = cancel or CancelToken()
+        self._check(planned, capabilities, cancel)
+        if resume:
+            read_manifest(self._workspace, config.run_id or "")
         config = replace(config, run_id=config.run_id or self._new_run_id(config))
         run_id = cast(str, config.run_id)
         with open_run(self._workspace, run_id) as folder, run_log(folder.log_path, run_id):
             if not resume:
                 manifest = self._manifest(config, len(planned), recipe)
                 folder.write_manifest(replace(manifest, paused_stages=paused_stages))
-            return self._execute(config, planned, folder, capabilities, cancel or CancelToken())
+            return self._execute(config, planned, folder, capabilities, cancel)
 
     def _execute(
         self,
@@ -112,12 +128,16 @@ class PipelineRunner:
         self._observer.on_start(
             RunStart(run_id=folder.run_id, folder=folder.path, variant_count=len(planned), already_done=already_done)
         )
+        durable = True
         try:
             session.execute(planned)
         finally:
-            desk.close()
-            recorder.finish()
-        status: RunStatus = "aborted" if session.abort_reason else "stopped" if cancel.stopping else "done"
+            try:
+                desk.close()
+            finally:
+                durable = recorder.finish()
+        reason = session.abort_reason or desk.cannot_save
+        status: RunStatus = "aborted" if reason else "stopped" if cancel.stopping else "done"
         return RunResult(
             run_id=folder.run_id,
             folder=folder.path,
@@ -131,7 +151,8 @@ class PipelineRunner:
             lost_records=recorder.lost,
             deviations=desk.deviations,
             duration_s=time.monotonic() - began,
-            abort_reason=session.abort_reason,
+            abort_reason=reason,
+            records_durable=durable,
         )
 
     def _recorder(self, config: PipelineConfig, folder: RunFolder) -> Recorder:
@@ -173,11 +194,13 @@ class PipelineRunner:
             recorded = successful_record_ids(self._workspace.records, folder.run_id)
         return RunSession(parts, folder.done_stages(), recorded, needs_record=recorder.enabled)
 
-    def _check(self, variants: Iterable[Variant], capabilities: Capabilities) -> None:
-        """Every distinct request of the run, before its first image."""
+    def _check(self, variants: Iterable[Variant], capabilities: Capabilities, cancel: CancelToken) -> None:
+        """Every distinct request of the run, before its first image; ends early when the run is to stop anyway."""
         size = capabilities.native_size or _UNKNOWN_SIZE
         seen: set[str] = set()
         for variant in variants:
+            if cancel.stopping:
+                return
             if variant.config.stages[0] != "txt2img":
                 read_init_image(variant.config)
             for stage in variant.config.stages:
@@ -187,6 +210,8 @@ class PipelineRunner:
                 asked = [stage, request.settings, request.model, request.vae, request.prompt, request.negative_prompt]
                 key = content_hash(asked)[:16]
                 if key not in seen:
+                    if len(seen) >= REMEMBERED:
+                        seen.clear()
                     seen.add(key)
                     self.backend.check(request)
 
@@ -199,14 +224,22 @@ class PipelineRunner:
             variant_count=count,
             config=config_to_dict(config),
             recipe=recipe,
+            backend_url=self._backend_url,
             software=software_versions(),
         )
 
     def _new_run_id(self, config: PipelineConfig) -> str:
-        """A run id that sorts by time: the clock's second, a few digits of the config's hash, a number where taken."""
+        """A run id that sorts by time: the clock's second, a few digits of the config's hash, a number where taken.
+
+        Its folder is made here, so that nobody else takes it.
+        """
         base = f"{self._clock():%Y%m%d-%H%M%S}-{content_hash(config)[:4]}"
-        run_id, number = base, 1
-        while (self._workspace.runs / run_id).exists():
-            number += 1
-            run_id = f"{base}-{number}"
-        return run_id
+        self._workspace.runs.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            run_id = base if number == 1 else f"{base}-{number}"
+            try:
+                (self._workspace.runs / run_id).mkdir()
+            except FileExistsError:
+                continue
+            return run_id
+        raise AssertionError

@@ -74,13 +74,25 @@ def save_action(workspace: Workspace, name: str, action: OneClickAction, *, repl
 
 
 def read_action(workspace: Workspace, name: str) -> OneClickAction:
-    """The one-click action of that name or label, case and punctuation ignored. Raises NotFound, InputError."""
+    """The one-click action of that name or label, case and punctuation ignored.
+
+    Raises NotFound, naming the files whose label cannot be read, and InputError where the one called `name` cannot.
+    """
     wanted = _folded(name)
+    unreadable: list[str] = []
     for candidate in list_actions(workspace):
-        action = _read(workspace.actions, candidate, OneClickAction, "one-click action")
+        try:
+            action = _read(workspace.actions, candidate, OneClickAction, "one-click action")
+        except InputError:
+            if wanted == _folded(candidate):
+                raise
+            unreadable.append(candidate)
+            continue
         if wanted in (_folded(candidate), _folded(action.label)):
             return action
     hint = "stablenew go --list shows those there are"
+    if unreadable:
+        hint += f"; not readable: {', '.join(f'{each}.json' for each in unreadable)}"
     raise NotFound("one-click action", name, workspace.actions, hint)
 
 

@@ -42,10 +42,12 @@ def begin_promotion(
     if missing:
         raise InputError(f"run {parent.run_id} has no picture of variant {', '.join(missing)}")
     with open_run(workspace, promoted.run_id) as folder:
-        folder.write_manifest(promoted)
+        if folder.manifest_path.exists():
+            raise InputError(f"run {promoted.run_id} is already in {folder.path}: choose another --run-id")
         for variant in chosen:
             for line in by_index[variant.index].values():
                 folder.append_journal(_carried_over(line, variant))
+        folder.write_manifest(promoted)  # last: a run that a kill left without one is not there
 
 
 def _carried_over(line: JournalLine, variant: Variant) -> JournalLine:

@@ -55,15 +55,17 @@ class Recorder:
         self.lost += not complete
         return complete
 
-    def finish(self) -> None:
-        """Wait until what was written is as durable as the writer promises."""
+    def finish(self) -> bool:
+        """Wait until what was written is as durable as the writer promises. False: it could not say so."""
         barrier = getattr(self._writer, "barrier", None)
         if not self.enabled or barrier is None:
-            return
+            return True
         try:
             barrier()
         except Exception:
             log.error("the learning records of this run may not be on disk yet", exc_info=True)
+            return False
+        return True
 
     def _assemble(self, result: VariantResult) -> LearningRecord:
         from stablenew.learning.learning_record import ExecutionContext, LearningRecord

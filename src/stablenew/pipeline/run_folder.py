@@ -46,6 +46,7 @@ class RunManifest:
     software: Mapping[str, str] = field(default_factory=dict)
     paused_stages: tuple[StageName, ...] = ()
     promoted_from: str | None = None
+    backend_url: str | None = None
     schema_version: int = MANIFEST_SCHEMA
 
 
@@ -158,8 +159,10 @@ def read_manifest(workspace: Workspace, run_id: str) -> RunManifest:
     path = workspace.runs / safe_name(run_id, workspace.runs) / "manifest.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=RunManifest)
-    except FileNotFoundError as exc:
+    except (FileNotFoundError, NotADirectoryError) as exc:
         raise NotFound("run", run_id, workspace.runs, "stablenew runs list shows those there are") from exc
+    except OSError as exc:
+        raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except (msgspec.DecodeError, msgspec.ValidationError) as exc:
         raise InputError(f"{path} is not a run's manifest: {exc}") from exc
 

@@ -69,7 +69,13 @@ def delete_run(workspace: Workspace, run_id: str) -> None:
     """Remove the run's folder with its pictures; its learning records stay. Raises NotFound, RunBusy."""
     read_manifest(workspace, run_id)
     with open_run(workspace, run_id) as folder:
-        shutil.rmtree(folder.path)
+        folder.manifest_path.unlink()
+        for path in folder.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != ".lock":  # ours, and open: Windows removes no open file
+                path.unlink()
+    shutil.rmtree(folder.path)
 
 
 def _is_complete(statuses: Mapping[StageName, str], stages: tuple[Any, ...]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stablenew.backends.base import Backend, CancelToken, GeneratedImage, Outcome, StageRequest, StepProgress, Watch
 from stablenew.config import STAGES, StageName
-from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError
+from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, InputError, StableNewError
 from stablenew.log import get_logger
 from stablenew.pipeline.desk import Desk
 from stablenew.pipeline.run_folder import JournalLine, RunFolder
@@ -60,6 +60,7 @@ class RunSession:
 
     @property
     def _halting(self) -> bool:
+        self.abort_reason = self.abort_reason or self._parts.desk.cannot_save
         return self._parts.cancel.stopping or bool(self.abort_reason)
 
     def _is_done(self, variant: Variant) -> bool:
@@ -82,6 +83,8 @@ class RunSession:
                 yield from waiting.values()
                 waiting, model = {}, its_model
             work = self._work(variant)
+            if work.ended:
+                continue
             key = self._key(work)
             waiting.setdefault(key, []).append(work)
             if len(waiting[key]) >= self._parts.window:
@@ -96,7 +99,11 @@ class RunSession:
         if done:
             work.restore(done, self._parts.folder.workspace.root)
         if variant.config.stages[0] != "txt2img" and not work.results:
-            work.picture, work.size = read_init_image(variant.config)
+            try:
+                work.picture, work.size = read_init_image(variant.config)
+            except InputError as exc:  # it was there when the run began
+                work.started_at = timestamp(self._parts.clock())
+                self._take(work, variant.config.stages[0], exc)
         return work
 
     def _key(self, work: Work) -> Hashable:
@@ -122,7 +129,7 @@ class RunSession:
             for group in self._groups(todo, stage):
                 self._execute_stage(group, stage)
             for work in todo:
-                if not work.ended and pending[id(work)][-1] == stage:
+                if not work.ended and (pending[id(work)][-1] == stage or work.status == "failed"):
                     self._end(work)
 
     def _groups(self, todo: list[Work], stage: StageName) -> list[list[Work]]:
@@ -174,9 +181,12 @@ class RunSession:
 
     def _generate(self, group: list[Work], requests: Sequence[StageRequest]) -> Iterator[tuple[int, Outcome]]:
         def progress(step: StepProgress) -> None:
+            fractions: dict[int, float] = {}
             for position in step.indices:
-                group[position].begun = True
-            self._parts.observer.on_steps(tuple(group[position].variant.index for position in step.indices), step)
+                work = group[position]
+                work.begun = True
+                fractions[work.variant.index] = _fraction(work.variant, requests[position].stage, step)
+            self._parts.observer.on_steps(fractions, step)
 
         yield from self._parts.backend.generate(requests, Watch(cancel=self._parts.cancel, progress=progress))
 
@@ -189,8 +199,14 @@ class RunSession:
                 self._take(work, stage, error)
 
     def _call_off(self, todo: list[Work], stage: StageName) -> None:
+        """The rest of what was begun: cancelled on request, failed when the run cannot go on."""
         for work in todo:
-            self._take(work, stage, Cancelled())
+            if not self.abort_reason:
+                self._take(work, stage, Cancelled())
+            elif work.begun:
+                self._take(work, stage, BackendUnavailable(self._parts.backend.name, self.abort_reason))
+            else:
+                work.ended = True
 
     def _take(self, work: Work, stage: StageName, outcome: Outcome) -> None:
         if isinstance(outcome, GeneratedImage):
@@ -210,3 +226,9 @@ class RunSession:
         work.ended = True
         self._parts.desk.finish(work)
         work.picture = b""
+
+
+def _fraction(variant: Variant, stage: StageName, step: StepProgress) -> float:
+    """How far the variant is, 0..1, every one of its stages counting the same."""
+    stages = variant.config.stages
+    return (stages.index(stage) + min(1.0, step.step / max(1, step.steps))) / len(stages)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -32,12 +32,13 @@ class RunStart:
 class RunObserver:
     """Who is told what while a run goes on; none of these may raise or block.
 
-    `on_start` once, before the first image; `on_steps(variant indices, progress)` from the run's thread; from its desk
-    `on_result` once per executed variant, and `on_lost` when that variant's learning record was lost.
+    `on_start` once, before the first image; `on_steps(fractions, progress)` from the run's thread, with how far each
+    variant is by its index (0..1, all its stages counted); from its desk `on_result` once per executed variant, and
+    `on_lost` when that variant's learning record was lost.
     """
 
     on_start: Callable[[RunStart], None] = _nothing
-    on_steps: Callable[[tuple[int, ...], StepProgress], None] = _nothing
+    on_steps: Callable[[Mapping[int, float], StepProgress], None] = _nothing
     on_result: Callable[[VariantResult], None] = _nothing
     on_lost: Callable[[VariantResult], None] = _nothing
 
@@ -46,7 +47,8 @@ class RunObserver:
 class RunResult:
     """What became of a run. `already_done` were made by an earlier start; `not_started` have no picture and no record.
 
-    `status`: "stopped" on request, "aborted" when the backend went away (`abort_reason` says how).
+    `status`: "stopped" on request, "aborted" when the backend went away or pictures can no longer be saved
+    (`abort_reason` says how). `records_durable` is False when the writer could not confirm that they are on disk.
     """
 
     run_id: str
@@ -62,6 +64,7 @@ class RunResult:
     deviations: int
     duration_s: float
     abort_reason: str = ""
+    records_durable: bool = True
 
     @property
     def not_started(self) -> int:
