@@ -46,7 +46,7 @@ class Txt2ImgRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Img2ImgRequest:
-    """A picture painted over at its own size. `settings` has no None left but `init_image`."""
+    """A picture painted over at its own size. Sampler, schedule, steps and guidance of `settings` are never None."""
 
     prompt: str
     negative_prompt: str

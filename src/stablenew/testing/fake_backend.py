@@ -32,7 +32,7 @@ from stablenew.backends.base import (
 )
 from stablenew.backends.picture import read_pixels
 from stablenew.backends.registry import BackendOptions
-from stablenew.config import STAGES, Img2ImgSettings, StageName, Txt2ImgSettings
+from stablenew.config import STAGES, Img2ImgSettings, StageName, Txt2ImgSettings, server_extras_in_use
 from stablenew.errors import (
     BackendUnavailable,
     Cancelled,
@@ -144,6 +144,9 @@ class FakeBackend:
     def _check(self, request: StageRequest) -> None:
         if request.stage not in self.script.stages:
             raise UnsupportedStage(self.name, request.stage)
+        if not isinstance(request, UpscaleRequest):
+            for extra in server_extras_in_use(request.settings):
+                raise UnsupportedStage(self.name, extra, "only some servers do that")
         self._known("model", request.model or self._model, MODELS)
         if request.vae is not None:
             self._known("VAE", request.vae, VAES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from stablenew.backends.base import Img2ImgRequest, StageRequest, Txt2ImgRequest
 from stablenew.backends.diffusers_local.models import ModelSource, check_pipeline, find_model, find_vae, read_facts
 from stablenew.backends.diffusers_local.samplers import AUTOMATIC, Sampling, check_for_model, resolve_sampling
 from stablenew.backends.picture import read_pixels
+from stablenew.config import server_extras_in_use
 from stablenew.errors import InvalidSetting, UnsupportedStage
 
 _GRAIN = 8
+_NETWORK = re.compile(r"<(?:lora|lyco|hypernet|embedding):[^>]*>|\bembedding:[^\s,:()<>]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,7 @@ def read_recipe(request: StageRequest, around: Surroundings) -> Recipe:
     if isinstance(request, UpscaleRequest) and request.settings.method == "upscaler":
         hint = "it has no upscalers: use method lanczos or img2img"
         raise UnsupportedStage(around.backend, "upscale with method upscaler", hint)
+    _refuse_what_servers_do(request, around.backend)
     model = find_model(request.model or around.model, backend=around.backend, workspace=around.workspace)
     facts = read_facts(model)
     check_pipeline(model, facts.pipeline)
@@ -84,6 +88,17 @@ def read_recipe(request: StageRequest, around: Surroundings) -> Recipe:
     if facts.text_layers is not None and recipe.clip_skip > facts.text_layers:
         raise InvalidSetting("clip_skip", recipe.clip_skip, f"from 1 to {facts.text_layers} with this model")
     return recipe
+
+
+def _refuse_what_servers_do(request: StageRequest, backend: str) -> None:
+    """Hires fix, scripts, loras and the like are refused: a picture made without them is not what was asked for."""
+    if not isinstance(request, UpscaleRequest):
+        for name in server_extras_in_use(request.settings):
+            raise UnsupportedStage(backend, name, "only servers do that")
+    for text in (request.prompt, request.negative_prompt):
+        if found := _NETWORK.search(text):
+            hint = "use a server backend, or take it out of the prompt"
+            raise UnsupportedStage(backend, f"the extra network {found[0]}", hint)
 
 
 def batch_key(request: StageRequest, around: Surroundings) -> Hashable:
