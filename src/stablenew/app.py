@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from stablenew.backends.base import Backend
 from stablenew.backends.registry import DEFAULT_BACKEND, BackendOptions, open_backend
 from stablenew.controller.pipeline_controller import PipelineController, RunnerParts
 from stablenew.pipeline.pipeline_runner import PipelineRunner
-from stablenew.workspace import Workspace
+from stablenew.workspace import USER_VARIABLE, Workspace
 
 if TYPE_CHECKING:
     from stablenew.learning.learning_record import Durability
@@ -62,7 +63,7 @@ def open_app(options: AppOptions) -> Iterator[App]:
             workspace=options.workspace,
             observer=parts.observer,
             source=options.source,
-            user_id=options.user_id,
+            user_id=options.user_id or os.environ.get(USER_VARIABLE) or None,
             strict=options.strict,
             backend_url=_without_credentials(options.url),
         )

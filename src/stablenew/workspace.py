@@ -9,6 +9,8 @@ from pathlib import Path
 from stablenew.errors import InputError
 
 VARIABLE = "STABLENEW_WORKSPACE"
+USER_VARIABLE = "STABLENEW_USER"
+"""Who records and ratings say it was, where nothing else does; never guessed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

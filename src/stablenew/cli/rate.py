@@ -10,16 +10,19 @@ import click
 
 from stablenew.cli.options import workspace_option
 from stablenew.cli.records import run_option, where_option
+from stablenew.workspace import USER_VARIABLE
 
 if TYPE_CHECKING:
     from stablenew.learning.record_filter import Condition
     from stablenew.learning.record_index import RecordIndex
     from stablenew.workspace import Workspace
 
-WHO_VARIABLE = "STABLENEW_USER"
 
 who_option = click.option(
-    "--who", metavar="NAME", default=lambda: os.environ.get(WHO_VARIABLE), help=f"Who rates [default: ${WHO_VARIABLE}]."
+    "--who",
+    metavar="NAME",
+    default=lambda: os.environ.get(USER_VARIABLE),
+    help=f"Who rates [default: ${USER_VARIABLE}].",
 )
 
 

@@ -18,7 +18,7 @@ _KITTY_CHUNK = 4096
 def terminal_protocol(environment: Mapping[str, str], *, is_terminal: bool) -> Protocol:
     """What the terminal can show, as far as the environment says; over ssh TERM and LC_TERMINAL come along.
 
-    Sixel shows in TERM for few terminals only: a person can ask for it with --pictures sixel.
+    Sixel shows in TERM for few terminals only.
     """
     if not is_terminal or environment.get("TMUX"):
         return "none"
