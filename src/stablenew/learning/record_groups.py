@@ -91,10 +91,10 @@ class StageInfo:
 class PipelineInfo:
     """With which settings it was done.
 
-    `backend` is the first stage's; after a resume elsewhere a later stage may have another. `sampler` to `vae` are those
-    of the txt2img stage (of the first stage where txt2img did not run), sizes in pixels; every stage's own stand in
-    `stages`. `stage_flags` says which stages were enabled, also those that never started. `settings_key` hashes all that
-    decides the picture but the seed. `axes` are the settings the plan varies.
+    `backend` is the first stage's; after a resume elsewhere a later stage may have another. `sampler` to `vae` are
+    those of the txt2img stage (of the first stage where txt2img did not run), sizes in pixels; every stage's own stand
+    in `stages`. `stage_flags` says which stages were enabled, also those that never started. `settings_key` hashes all
+    that decides the picture but the seed. `axes` are the settings the plan varies.
     """
 
     backend: str = ""
