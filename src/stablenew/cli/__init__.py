@@ -1,17 +1,18 @@
 """The command line: parse, call the controller, print. One file per group of commands, imported when it is used.
 
-Exit codes: 0 all made, 1 some variants failed, 2 wrong usage or input, 130 interrupted.
+Exit codes: 0 all made, 1 some variants failed or something broke, 2 wrong usage or input, 130 interrupted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from typing import Any
 
 import click
 
-from stablenew.errors import InputError, StableNewError
+from stablenew.errors import InputError, RunBusy, StableNewError
 
 COMMANDS = {
     "demo": "stablenew.cli.demo:demo",
@@ -31,6 +32,10 @@ COMMANDS = {
 """Command name -> module:function, in the order of the help page."""
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class _ReaderGone(Exception):
+    """Nobody reads what we print any more, as with `| head`: no error."""
 
 
 class LazyGroup(click.Group):
@@ -55,6 +60,13 @@ class LazyGroup(click.Group):
             ctx.fail(f"there is no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as exc:
+            # click would answer with exit code 1 before `main` sees it.
+            raise _ReaderGone from exc
+
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
@@ -76,29 +88,52 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """The console script: runs the command and exits with its code; an error of ours is one line, not a traceback."""
+    """The console script: runs the command and exits with its code; whatever goes wrong is said, not a traceback."""
+    from stablenew.cli.output import flush_output, forget_output, open_output
+
+    open_output()
+    found: dict[str, Any] = {}
     try:
-        code = cli.main(args=args, prog_name="stablenew", standalone_mode=False)
+        code = cli.main(args=_readable(args), prog_name="stablenew", standalone_mode=False, obj=found)
+        flush_output()
     except click.exceptions.Abort:
         code = EXIT_INTERRUPTED
-    except click.exceptions.Exit as exc:
-        code = exc.exit_code
     except click.ClickException as exc:
         exc.show()
         code = EXIT_WRONG_INPUT
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        code = _quiet_broken_pipe()
-    except StableNewError as exc:
-        click.echo(f"stablenew: {exc}", err=True)
-        code = EXIT_WRONG_INPUT if isinstance(exc, InputError) else EXIT_SOME_FAILED
+    except Exception as exc:  # noqa: BLE001  # the command line's door: it becomes a line and an exit code
+        code = _explain(exc, found)
+    forget_output()
     sys.exit(code if isinstance(code, int) else EXIT_OK)
 
 
-def _quiet_broken_pipe() -> int:
-    """Whoever read our output has gone (`| head`): that is no error, and Python must not complain at exit."""
-    import os
+def _readable(args: list[str] | None) -> list[str]:
+    """The arguments. Raises InputError for one that is not text: records and manifests could not hold it."""
+    given = sys.argv[1:] if args is None else args
+    for arg in given:
+        try:
+            arg.encode()
+        except UnicodeEncodeError as exc:
+            raise InputError(f"{arg!r} is not UTF-8 text: rename the file, or type it in UTF-8") from exc
+    return given
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_OK
+
+def _explain(exc: Exception, found: dict[str, Any]) -> int:
+    """Say on stderr what went wrong and return the exit code. `found` has the workspace, once it is known."""
+    if isinstance(exc, (_ReaderGone, BrokenPipeError)):
+        return EXIT_OK
+    from stablenew.cli.mishaps import describe_mistake, describe_os_error
+
+    code = EXIT_SOME_FAILED
+    if isinstance(exc, StableNewError):
+        said = str(exc)
+        code = EXIT_WRONG_INPUT if isinstance(exc, (InputError, RunBusy)) else EXIT_SOME_FAILED
+    elif isinstance(exc, OSError):
+        said = describe_os_error(exc)
+    else:
+        said = describe_mistake(exc, found.get("workspace"))
+    with contextlib.suppress(OSError):
+        click.echo(f"stablenew: {said}", err=True)
+    return code

@@ -30,10 +30,12 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of text.")(command)
 
 
-def _open_workspace(_: click.Context, __: click.Parameter, value: Path | None) -> Workspace:
+def _open_workspace(ctx: click.Context, _: click.Parameter, value: Path | None) -> Workspace:
     from stablenew.workspace import open_workspace
 
-    return open_workspace(value)
+    workspace = open_workspace(value)
+    ctx.ensure_object(dict)["workspace"] = workspace.root  # where `main` logs what it cannot explain
+    return workspace
 
 
 def parse_assignments(texts: tuple[str, ...], option: str) -> dict[str, str]:

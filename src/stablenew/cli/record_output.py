@@ -55,15 +55,16 @@ def print_rows(
         writer.writerow(names)
         writer.writerows(rows)
     else:
-        from rich.console import Console
         from rich.table import Table
+
+        from stablenew.cli.output import table_console
 
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in names:
             table.add_column(name, justify="left" if left is None or name in left else "right", overflow="fold")
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
-        Console().print(table)
+        table_console().print(table)
 
 
 _GROUP_NUMBERS = ("n", "ok", "failed", "rated", "mean_rating", "rating_sd", "mean_seconds")
@@ -103,16 +104,15 @@ def _plain(column: str, data: dict[str, Any], value: Any) -> Any:
 
 
 def _print_table(records: list[LearningRecord], columns: Sequence[str], nothing: str) -> None:
-    from rich.console import Console
-
+    from stablenew.cli.output import table_console
     from stablenew.cli.recorded import record_table
 
     if not records:
         click.echo(nothing)
     elif columns:
-        Console().print(_chosen_table(records, columns))
+        table_console().print(_chosen_table(records, columns))
     else:
-        Console().print(record_table(records))
+        table_console().print(record_table(records))
 
 
 def _chosen_table(records: list[LearningRecord], columns: Sequence[str]) -> Any:
