@@ -116,3 +116,79 @@ def test_a_one_click_actions_label_is_in_the_records(run, workspace: Workspace) 
     assert len(found) == 2
     assert {record["prompt"]["one_click_action"] for record in found} == {"Heroic portrait"}
     assert {record["pipeline"]["steps"] for record in found} == {7}
+
+
+def test_a_preset_keeps_what_was_named_even_where_it_is_the_default(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """steps=20 is the default, and named: the preset holds it; with nothing named there is nothing to save."""
+    assert "saved" in run("preset", "save", "plain", "--set", "steps=20").output
+    assert run("preset", "show", "plain").output == "txt2img.steps = 20\n"
+    assert "nothing to save" in str(run("preset", "save", "empty").exception)
+
+
+def test_go_refuses_what_it_would_ignore(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """--set and --limit are for --save: without it they are named and nothing runs."""
+    run("go", "--save", "a", "--pack", "pack.txt", "--backend", "fake")
+    said = str(run("go", "a", "--set", "steps=3", "--limit", "1").exception)
+    assert "--set, --limit would be ignored" in said
+    assert not workspace.runs.exists()
+
+
+def test_a_broken_action_file_does_not_stop_the_others(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """A file that sorts first and is no action: the other action runs; a label not found names the file."""
+    run("go", "--save", "b", "--pack", "pack.txt", "--backend", "fake")
+    (workspace.actions / "a.json").write_text("{")
+    assert run("go", "b").return_value == 0
+    assert "not readable: a.json" in str(run("go", "c").exception)
+    assert "is not a one-click action" in str(run("go", "a").exception)
+
+
+def test_a_start_picture_is_found_again_from_another_folder(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """The manifest and a saved action hold its whole path, however it was typed."""
+    from PIL import Image
+
+    Image.new("RGB", (64, 64)).save("start.png")
+    whole = str(Path("start.png").absolute())
+    settings = ("--set", "img2img.init_image=start.png")
+    done = run("run", "pack.txt", "--backend", "fake", "--run-id", "r", "--stages", "img2img", *settings)
+    assert done.return_value == 0, done.output
+    manifest = json.loads((workspace.runs / "r/manifest.json").read_text())
+    assert manifest["config"]["img2img"]["init_image"] == whole
+    run("go", "--save", "a", "--pack", "pack.txt", *settings)
+    assert json.loads((workspace.actions / "a.json").read_text())["set"] == [f"img2img.init_image={whole}"]
+
+
+def test_an_empty_pack_is_named(run) -> None:  # type: ignore[no-untyped-def]
+    """The error has the file, not the inside of the planner."""
+    Path("empty.txt").write_text("# nothing\n")
+    assert str(run("run", "empty.txt", "--backend", "fake").exception) == "empty.txt: there is no prompt in it"
+
+
+def test_deleting_a_run_says_which_promoted_runs_lose_pictures(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """The promoted run is named before the question."""
+    paused(run)
+    run("runs", "promote", "r", "--variants", "2")
+    assert "r-promoted went on with pictures of this run" in run("runs", "delete", "r", "--yes").output
+
+
+def test_nothing_to_retry_is_json_when_asked(run) -> None:  # type: ignore[no-untyped-def]
+    """`retry-failed --json` of a run without failures prints an object."""
+    run("run", "pack.txt", "--backend", "fake", "--run-id", "r")
+    done = run("runs", "retry-failed", "r", "--json")
+    assert json.loads(done.output) == {"event": "nothing_failed", "run_id": "r"}
+
+
+def test_a_large_run_has_a_sheet_of_its_first_pictures(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
+    """600 values of one setting, 500 on the sheet: no wider than 6,000 pixels, and not a single endless row."""
+    from PIL import Image
+
+    from stablenew.report import contact_sheet
+
+    done = run("run", "pack.txt", "--backend", "fake", "--run-id", "r", "--vary", "cfg_scale=1..15.95:0.05", "--yes")
+    assert done.return_value == 0, done.output
+    from stablenew.report.run_sheet import write_run_sheet
+
+    path = write_run_sheet(workspace, "r")
+    assert path is not None
+    sheet = Image.open(path)
+    assert sheet.width <= contact_sheet.WIDTH_MAX
+    assert sheet.height > 2000

@@ -29,12 +29,17 @@ def save(
     name: str, settings: tuple[str, ...], from_run: str | None, note: str, replace: bool, workspace: Workspace
 ) -> None:
     """Save settings under a name."""
-    from stablenew.config import PipelineConfig, apply_settings, config_from_dict
-    from stablenew.pipeline.presets import preset_of, save_preset
+    from stablenew.cli.wish import with_absolute_files
+    from stablenew.config import PipelineConfig, apply_settings, config_from_dict, resolve_setting, setting_value
+    from stablenew.pipeline.presets import Preset, preset_of, save_preset
     from stablenew.pipeline.run_folder import read_manifest
 
     base = config_from_dict(read_manifest(workspace, from_run).config) if from_run else PipelineConfig()
-    made = preset_of(apply_settings(base, parse_assignments(settings, "--set")), note)
+    given = with_absolute_files(parse_assignments(settings, "--set"))
+    config = apply_settings(base, given)
+    # What was named is kept even where it equals the default: applied over a pack's settings it makes a difference.
+    named = {path: setting_value(config, path) for path in (resolve_setting(name).path for name in given)}
+    made = Preset(settings={**preset_of(config).settings, **named}, note=note)
     if not made.settings:
         raise click.UsageError("nothing to save: give --set NAME=VALUE or --from-run RUN_ID")
     click.echo(f"saved {save_preset(workspace, name, made, replace=replace)}")
@@ -129,6 +134,7 @@ def go(
     stablenew go "heroic portrait"
     """
     from stablenew.cli.run import run_action
+    from stablenew.cli.wish import with_absolute_files
     from stablenew.pipeline.presets import OneClickAction, list_actions, read_action, save_action
 
     if list_them:
@@ -138,11 +144,12 @@ def go(
     if save_as:
         if not packs:
             raise click.UsageError("--save needs at least one --pack")
+        given = parse_assignments(settings, "--set")
         action = OneClickAction(
             label=save_as,
             packs=tuple(str(path.resolve()) for path in packs),
             preset=preset_name,
-            set=settings,
+            set=tuple(f"{name}={value}" for name, value in with_absolute_files(given).items()),
             vary=vary,
             backend=backend,
             limit=limit,
@@ -151,4 +158,7 @@ def go(
         return 0
     if label is None:
         raise click.UsageError("say which: stablenew go LABEL, or --list")
+    only_saved = {"--pack": packs, "--preset": preset_name, "--set": settings, "--vary": vary, "--limit": limit}
+    if unused := [option for option, value in {**only_saved, "--replace": replace}.items() if value]:
+        raise click.UsageError(f"{', '.join(unused)} would be ignored: the action runs as saved; see --save NAME")
     return run_action(read_action(workspace, label), workspace, backend=backend, as_json=as_json)

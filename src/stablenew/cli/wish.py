@@ -13,9 +13,10 @@ import click
 from stablenew.app import AppOptions
 from stablenew.backends.registry import DEFAULT_BACKEND
 from stablenew.cli.options import parse_assignments
-from stablenew.config import STAGES, PipelineConfig, StageName, apply_settings
+from stablenew.config import STAGES, PipelineConfig, StageName, apply_settings, resolve_setting
+from stablenew.errors import PackError
 from stablenew.pipeline.presets import OneClickAction, read_preset, settings_of_ancestor
-from stablenew.prompts.axes import parse_axis, parse_linked, parse_skip
+from stablenew.prompts.axes import Axis, parse_axis, parse_linked, parse_skip
 from stablenew.prompts.joined import plan_packs
 from stablenew.prompts.pack import Pack, read_pack
 from stablenew.prompts.randomizer import Plan
@@ -25,6 +26,8 @@ from stablenew.prompts.wildcards import Wildcards
 if TYPE_CHECKING:
     from stablenew.learning.learning_record import Durability
     from stablenew.workspace import Workspace
+
+INIT_IMAGE = "img2img.init_image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +73,10 @@ def wish_of_action(action: OneClickAction, backend: str | None = None) -> Wish:
 
 def wished_plan(wish: Wish, workspace: Workspace) -> tuple[Plan, tuple[StageName, ...]]:
     """The plan of the run, and the stages that are left for later. Raises InputError, click.UsageError."""
-    packs = [read_pack(path) for path in wish.packs]
+    packs = [_filled_pack(path) for path in wish.packs]
     config, paused = split_stages(wished_config(wish, workspace, packs), wish.pause_before)
     axes = [*map(parse_axis, wish.vary), *map(parse_linked, wish.vary_together)]
+    axes = [_with_absolute_files(axis) for axis in axes]
     return plan_packs(
         config,
         packs,
@@ -83,6 +87,14 @@ def wished_plan(wish: Wish, workspace: Workspace) -> tuple[Plan, tuple[StageName
         wildcards=Wildcards(folders=wildcard_folders(wish.packs, workspace)),
         mode=wish.mode,
     ), paused
+
+
+def _filled_pack(path: Path) -> Pack:
+    """The pack at `path`. Raises PackError, also where no prompt is in it."""
+    pack = read_pack(path)
+    if not pack.lines:
+        raise PackError("there is no prompt in it", path=path)
+    return pack
 
 
 def wildcard_folders(packs: tuple[Path, ...], workspace: Workspace) -> tuple[Path, ...]:
@@ -101,7 +113,7 @@ def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) 
             click.echo(f"pack {pack.name}: {note}", err=True)
     if wish.preset is not None:
         changes |= read_preset(workspace, wish.preset).settings
-    changes |= parse_assignments(wish.settings, "--set")
+    changes |= with_absolute_files(parse_assignments(wish.settings, "--set"))
     for name in ("model", "seed", "images_per_prompt", "stages"):
         if (value := getattr(wish, name)) is not None:
             changes[name] = value
@@ -112,6 +124,29 @@ def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) 
         learning_tags=list(wish.tags),
     )
     return apply_settings(base, changes)
+
+
+def with_absolute_files(changes: dict[str, str]) -> dict[str, str]:
+    """`changes` with the files they name made absolute: a resume or a one-click action starts in another folder."""
+    return {
+        name: str(Path(value).expanduser().absolute()) if _is_file(name, value) else value
+        for name, value in changes.items()
+    }
+
+
+def _with_absolute_files(axis: Axis) -> Axis:
+    if INIT_IMAGE not in axis.names:
+        return axis
+    at = axis.names.index(INIT_IMAGE)
+    rows = [
+        tuple(str(Path(value).expanduser().absolute()) if i == at and value else value for i, value in enumerate(row))
+        for row in axis.values
+    ]
+    return dataclasses.replace(axis, values=tuple(rows))
+
+
+def _is_file(name: str, value: str) -> bool:
+    return resolve_setting(name).path == INIT_IMAGE and value.casefold() not in ("", "none", "null")
 
 
 def split_stages(config: PipelineConfig, gate: StageName | None) -> tuple[PipelineConfig, tuple[StageName, ...]]:

@@ -15,6 +15,8 @@ from stablenew.report.sheet_text import draw_lines, line_height, wrap
 CELL = 192
 """Pixels of a picture's square by default: three times the embedded model's 64."""
 PIXELS_MAX = 90_000_000
+WIDTH_MAX = 6_000
+"""Pixels across a grid: columns beyond it go on below."""
 ENTRIES_MAX = 20_000
 _SMALLEST_CELL = 48
 _NO_PICTURE = "no picture"
@@ -73,9 +75,10 @@ def contact_sheet(
     """The sheet of `entries`, 8-bit sRGB.
 
     A grid when every entry has a row and a column, both in the order they first come up, several entries of one place
-    together in a block; else a sheet of `columns` a row (None: as wide as high) in the order given. `cell` is the side
-    of a picture's square in pixels; it is made smaller where the sheet would grow beyond 90 million pixels. Of more
-    than 20,000 entries the first are shown, and the title says so.
+    together in a block; columns beyond 6,000 pixels go on below, with the rows again. Else a sheet of `columns` a row
+    (None: as wide as high) in the order given. `cell` is the side of a picture's square in pixels; it is made smaller
+    where the sheet would grow beyond 90 million pixels. Of more than 20,000 entries the first are shown, and the title
+    says so.
     """
     if len(entries) > ENTRIES_MAX:
         title = f"{title} (the first {ENTRIES_MAX:,} of {len(entries):,})".strip()
@@ -175,13 +178,28 @@ class _Flow(_Sheet):
         return self._image
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Band:
+    """Columns of a grid that stand side by side. `rows` are numbers of those with an entry here, `heights` theirs."""
+
+    columns: list[str]
+    labels: list[list[str]]
+    header: int
+    rows: list[int]
+    heights: list[int]
+
+    def height(self, gap: int) -> int:
+        """Pixels from the top of the labels to the foot of the last row."""
+        return self.header + sum(self.heights) + (len(self.rows) - 1) * gap
+
+
 class _Grid(_Sheet):
     """Rows and columns with their labels; a place with several entries has them in a block."""
 
     def __init__(self, entries: Sequence[SheetEntry], layout: _Layout, title: str) -> None:
         super().__init__(entries, layout, title)
         self._rows = list(dict.fromkeys(entry.row or "" for entry in entries))
-        self._columns = list(dict.fromkeys(entry.column or "" for entry in entries))
+        self._every_column = list(dict.fromkeys(entry.column or "" for entry in entries))
         self._places: dict[tuple[str, str], list[SheetEntry]] = {}
         for entry in entries:
             self._places.setdefault((entry.row or "", entry.column or ""), []).append(entry)
@@ -195,21 +213,39 @@ class _Grid(_Sheet):
         self._label_width = round(layout.cell * 0.95) if any(self._rows) else 0
         self._label_gap = layout.gap if self._label_width else 0
         self._row_labels = [wrap(row, layout.text, self._label_width, self._row_lines) for row in self._rows]
-        self._column_labels = [wrap(column, layout.text, self._column_width, 3) for column in self._columns]
-        self._header = max(len(label) for label in self._column_labels) * line_height(layout.text) + layout.gap // 2
-        self._heights = [sum(self._line_heights(row)) for row in self._rows]
-        across = len(self._columns) * self._column_width + (len(self._columns) - 1) * layout.gap
+        self._bands = [self._band(columns) for columns in self._folded_columns()]
+        most_columns = max(len(band.columns) for band in self._bands)
+        across = most_columns * (self._column_width + layout.gap) - layout.gap
         self.width += self._label_width + self._label_gap + across
-        self.height += self._title_height + self._header + sum(self._heights) + (len(self._rows) - 1) * layout.gap
+        between = (len(self._bands) - 1) * 2 * layout.gap
+        self.height += self._title_height + sum(band.height(layout.gap) for band in self._bands) + between
+
+    def _folded_columns(self) -> list[list[str]]:
+        """The columns in bands that are about equally wide, none beyond WIDTH_MAX unless a single column is."""
+        room = WIDTH_MAX - self.width - self._label_width - self._label_gap
+        most = max(1, room // (self._column_width + self.layout.gap))
+        bands = math.ceil(len(self._every_column) / most)
+        each = math.ceil(len(self._every_column) / bands)
+        return [self._every_column[i : i + each] for i in range(0, len(self._every_column), each)]
+
+    def _band(self, columns: list[str]) -> _Band:
+        layout = self.layout
+        labels = [wrap(column, layout.text, self._column_width, 3) for column in columns]
+        header = max(len(label) for label in labels) * line_height(layout.text) + layout.gap // 2
+        rows = [
+            number for number, row in enumerate(self._rows) if any((row, column) in self._places for column in columns)
+        ]
+        heights = [sum(self._line_heights(self._rows[number], columns)) for number in rows]
+        return _Band(columns=columns, labels=labels, header=header, rows=rows, heights=heights)
 
     @property
     def _row_lines(self) -> int:
         return max(1, self.layout.cell // line_height(self.layout.text))
 
-    def _line_heights(self, row: str) -> list[int]:
-        """Pixels of each line of the blocks in one row of the grid."""
+    def _line_heights(self, row: str, columns: Sequence[str]) -> list[int]:
+        """Pixels of each line of the blocks in one row of a band."""
         layout, count = self.layout, self._side_by_side
-        blocks = [self._places.get((row, column), []) for column in self._columns]
+        blocks = [self._places.get((row, column), []) for column in columns]
         lines = range(0, max(len(block) for block in blocks), count)
         lined = [[entry for block in blocks for entry in block[start : start + count]] for start in lines]
         last = len(lined) - 1
@@ -219,12 +255,20 @@ class _Grid(_Sheet):
 
     def draw(self) -> Image.Image:
         draw, layout = self._open(), self.layout
-        start = layout.margin + self._label_width + self._label_gap
         top = layout.margin + self._title_height
-        for number, label in enumerate(self._column_labels):
+        for band in self._bands:
+            self._draw_band(draw, band, top)
+            top += band.height(layout.gap) + 2 * layout.gap
+        assert self._image is not None
+        return self._image
+
+    def _draw_band(self, draw: ImageDraw.ImageDraw, band: _Band, top: int) -> None:
+        layout = self.layout
+        start = layout.margin + self._label_width + self._label_gap
+        for number, label in enumerate(band.labels):
             left = start + number * (self._column_width + layout.gap)
             # Short labels stand on the pictures, not above a void.
-            lower = self._header - layout.gap // 2 - len(label) * line_height(layout.text)
+            lower = band.header - layout.gap // 2 - len(label) * line_height(layout.text)
             draw_lines(
                 draw,
                 label,
@@ -235,18 +279,17 @@ class _Grid(_Sheet):
                 width=self._column_width,
                 centred=True,
             )
-        top += self._header
-        for row, label, height in zip(self._rows, self._row_labels, self._heights, strict=True):
+        top += band.header
+        for number, height in zip(band.rows, band.heights, strict=True):
+            label = self._row_labels[number]
             draw_lines(draw, label, size=layout.text, fill=_INK, left=layout.margin, top=top, width=self._label_width)
-            self._draw_row(draw, row, start, top)
+            self._draw_row(draw, self._rows[number], band.columns, start, top)
             top += height + layout.gap
-        assert self._image is not None
-        return self._image
 
-    def _draw_row(self, draw: ImageDraw.ImageDraw, row: str, start: int, top: int) -> None:
+    def _draw_row(self, draw: ImageDraw.ImageDraw, row: str, columns: Sequence[str], start: int, top: int) -> None:
         layout = self.layout
-        tops = [top, *(top + below for below in accumulate(self._line_heights(row)))]
-        for number, column in enumerate(self._columns):
+        tops = [top, *(top + below for below in accumulate(self._line_heights(row, columns)))]
+        for number, column in enumerate(columns):
             left = start + number * (self._column_width + layout.gap)
             place = self._places.get((row, column), [])
             if not place:
