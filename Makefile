@@ -40,7 +40,8 @@ clean:  ## remove the virtual environment and caches
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "StableNew needs Python 3.11 or newer; name one: make run PYTHON=python3.12"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "no virtual environment could be made; on Debian and Ubuntu: apt install python3-venv"; exit 2; }
 
 $(VENV)/.run-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up .venv (once; PyTorch is large)"
