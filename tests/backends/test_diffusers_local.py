@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stablenew.backends.base import CancelToken, GeneratedImage, Txt2ImgRequest, Watch
-from stablenew.backends.diffusers_local import diffusers_models
 from stablenew.backends.diffusers_local import loading as diffusers_loading
+from stablenew.backends.diffusers_local import models as diffusers_models
 from stablenew.backends.diffusers_local.backend import LocalBackend, open_backend
 from stablenew.backends.diffusers_local.models import find_model, find_vae, has_only_fp16, model_hash
 from stablenew.backends.diffusers_local.painting import Painter
