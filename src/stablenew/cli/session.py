@@ -113,7 +113,14 @@ def _conclude(result: RunResult, options: AppOptions, learning: bool, *, as_json
 
     if not as_json:
         say_result(result, options.workspace, learning=learning)
-    if sheet and (path := write_run_sheet(options.workspace, result.run_id)) is not None and not as_json:
+    if not sheet:
+        return
+    try:
+        path = write_run_sheet(options.workspace, result.run_id)
+    except OSError as exc:  # the pictures are there: a sheet that is not says so and no more
+        click.echo(f"the contact sheet could not be written: {exc}", err=True)
+        return
+    if path is not None and not as_json:
         click.echo(f"sheet        {path}")
 
 
