@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from stablenew.workspace import Workspace
 
 SWEEP = ("cfg_scale=1,3,6,12",)
-LINES = 6
+EVERY = 3
+"""Of the demo pack's lines without slots every third is shown: a bit of everything it can draw."""
 
 
 @click.command()
 @click.option("--backend", default="local", show_default=True, metavar="NAME", help="Who makes the pictures.")
-@click.option("--all", "every_line", is_flag=True, help=f"Every line of the demo pack, not only the first {LINES}.")
+@click.option("--all", "every_line", is_flag=True, help="The whole demo pack, slots included.")
 @workspace_option
 @json_option
 def demo(backend: str, every_line: bool, workspace: Workspace, as_json: bool) -> int:
@@ -32,12 +33,14 @@ def demo(backend: str, every_line: bool, workspace: Workspace, as_json: bool) ->
     from stablenew.config import PipelineConfig
     from stablenew.prompts.axes import parse_axis
     from stablenew.prompts.pack import read_pack
-    from stablenew.prompts.randomizer import make_plan
+    from stablenew.prompts.randomizer import make_plan, plan_pack
 
-    with as_file(files("stablenew.models") / "demo_pack.txt") as path:
-        lines = read_pack(path).prompt_lines()
+    with as_file(files("stablenew.models")) as folder:
+        pack = read_pack(folder / "demo_pack.txt")
     config = PipelineConfig(learning_enabled=True, learning_tags=["demo"])
-    plan = make_plan(config, lines if every_line else lines[:LINES], axes=[parse_axis(text) for text in SWEEP])
+    axes = [parse_axis(text) for text in SWEEP]
+    shown = [line for line in pack.prompt_lines() if "[[" not in line.prompt][::EVERY]
+    plan = plan_pack(config, pack, axes=axes) if every_line else make_plan(config, shown, axes=axes)
     options = AppOptions(workspace=workspace, source="StableNewCLI", backend=backend)
     result = run_plan(plan, options, as_json=as_json, sheet=True)
     if not as_json:
