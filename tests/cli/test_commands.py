@@ -56,6 +56,19 @@ def test_a_run_makes_pictures_and_records_and_says_where_they_are(tmp_path: Path
     assert (tmp_path / "workspace/runs/r/sheet.png").is_file()
 
 
+def test_told_to_be_verbose_it_shows_the_log_and_otherwise_only_the_progress(tmp_path: Path, pack: Path) -> None:
+    """A failing picture: its log line is on stderr with -v; the run's log file has it either way."""
+    config = tmp_path / "workspace" / "backends.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[shaky]\nkind = "fake"\nfail_every = 2\n')
+    loud = stablenew(tmp_path, "run", pack, "--backend", "shaky", "--run-id", "loud", "-v")
+    quiet = stablenew(tmp_path, "run", pack, "--backend", "shaky", "--run-id", "quiet")
+    assert "a stage failed" in loud.stderr
+    assert "a stage failed" not in quiet.stderr
+    for run_id in ("loud", "quiet"):
+        assert "a stage failed" in (tmp_path / "workspace" / "runs" / run_id / "log.jsonl").read_text()
+
+
 def test_with_no_learning_there_are_pictures_and_no_records(tmp_path: Path, pack: Path) -> None:
     """--no-learning leaves no record file behind, and says that learning is off."""
     done = stablenew(tmp_path, "run", pack, "--backend", "fake", "--run-id", "r", "--no-learning")

@@ -56,6 +56,7 @@ _FREE_TO_CHANGE = {"backend", "url", "durability", "strict", "resume"}
     help="How soon a record is safe from a power cut: within 50 ms, before going on, or when the system likes.",
 )
 @click.option("--strict", is_flag=True, help="A picture made with other settings than asked counts as failed.")
+@click.option("--verbose", "-v", is_flag=True, help="Show the log's lines too, which the run's log.jsonl always has.")
 @click.option("--yes", is_flag=True, help="Start a large run without asking.")
 @click.option("--sheet", is_flag=True, help="Write a labelled contact sheet into the run's folder.")
 @workspace_option
@@ -66,6 +67,7 @@ def run(
     as_json: bool,
     sheet: bool,
     yes: bool,
+    verbose: bool,
     resume: str | None,
     **chosen: Any,
 ) -> int:
@@ -75,19 +77,22 @@ def run(
     stablenew run heroes.txt --set steps=30 --vary cfg_scale=4,7,10
     stablenew run heroes.txt --backend webui --stages txt2img,upscale --set upscale.scale=2
     """
-    from stablenew.cli.session import exit_code, resume_run, run_plan
+    from stablenew.cli.session import QUIET, exit_code, resume_run, run_plan
     from stablenew.cli.wish import Wish, wished_options, wished_plan
 
+    log_level = "info" if verbose else QUIET
     if resume is not None:
         _refuse_new_plan(packs, chosen)
         changeable = {name: value for name, value in chosen.items() if name in _FREE_TO_CHANGE}
-        return exit_code(resume_run(workspace, resume, as_json=as_json, sheet=sheet, **changeable))
+        result = resume_run(workspace, resume, as_json=as_json, sheet=sheet, log_level=log_level, **changeable)
+        return exit_code(result)
     if not packs:
         raise click.UsageError("give at least one PACK (a text file of prompts), or try: stablenew demo")
     wish = Wish(packs=packs, **chosen)
     plan, paused = wished_plan(wish, workspace)
     options = wished_options(wish, workspace)
-    return exit_code(run_plan(plan, options, as_json=as_json, sheet=sheet, paused_stages=paused, yes=yes))
+    result = run_plan(plan, options, as_json=as_json, sheet=sheet, paused_stages=paused, yes=yes, log_level=log_level)
+    return exit_code(result)
 
 
 def run_action(action: OneClickAction, workspace: Workspace, *, backend: str | None, as_json: bool) -> int:

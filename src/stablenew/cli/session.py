@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from stablenew.prompts.randomizer import Plan
     from stablenew.workspace import Workspace
 
+QUIET = "critical"
+"""The progress display says what a person must know, and the run's log file has the rest."""
+
 
 def run_plan(
     plan: Plan,
@@ -31,12 +34,13 @@ def run_plan(
     sheet: bool,
     paused_stages: tuple[StageName, ...] = (),
     yes: bool = False,
+    log_level: str = QUIET,
 ) -> RunResult:
     """Run `plan`, show it and say what came of it. Raises what the run could not start for.
 
     `paused_stages` were asked for but are left for `runs promote`. A large run asks first unless `yes`.
     """
-    set_console_level("critical")  # the progress display says what a person must know; the run's log has the rest
+    set_console_level(log_level)
     with open_app(options) as app:
         confirm_cost(app, plan, yes=yes, quiet=as_json)
         handle = app.controller.start(plan.config, plan, recipe=plan.recipe(), paused_stages=paused_stages)
@@ -56,6 +60,7 @@ def resume_run(
     as_json: bool = False,
     sheet: bool = False,
     only: frozenset[int] | None = None,
+    log_level: str = QUIET,
 ) -> RunResult:
     """Go on with a run where it ended, on its own backend unless another is named; `only` these variant indices.
 
@@ -79,7 +84,7 @@ def resume_run(
         durability=durability,
         strict=strict,
     )
-    set_console_level("critical")
+    set_console_level(log_level)
     with open_app(options) as app:
         result = follow(app.controller.start(config, variants, resume=True), as_json=as_json)
     _conclude(result, options, config.learning_enabled, as_json=as_json, sheet=sheet)
