@@ -128,7 +128,7 @@ def test_denoise_goes_from_the_same_to_a_new_picture(pipe: Any) -> None:
             guidance_scale=4.0, generator=torch.Generator().manual_seed(1), output_type="np",
         ).images[0]  # fmt: skip
         changes.append(float(np.abs(made * 255 - np.asarray(start, dtype=np.float32)).mean()))
-    assert changes[0] < 25
+    assert changes[0] < 35
     assert changes[0] < changes[1] <= changes[2] + 15
     assert changes[2] > 60
 
