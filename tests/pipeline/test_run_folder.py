@@ -10,20 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from stablenew.atomic_file import write_atomically
 from stablenew.errors import InputError, NotFound
-from stablenew.pipeline.run_folder import open_run, read_manifest, write_atomically
+from stablenew.pipeline.run_folder import open_run, read_manifest
 from stablenew.workspace import Workspace
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 from pathlib import Path
-from stablenew.pipeline import run_folder
+from stablenew import atomic_file
 
 def die(descriptor):
     os.kill(os.getpid(), signal.SIGKILL)
 
 os.fsync = die
-run_folder.write_atomically(Path(sys.argv[1]), b"x" * 100_000, durable=True)
+atomic_file.write_atomically(Path(sys.argv[1]), b"x" * 100_000, durable=True)
 """
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from stablenew.atomic_file import write_atomically
 from stablenew.errors import InputError
 
 XMP_BYTES_MAX = 1 << 20
@@ -100,9 +101,7 @@ def write_sidecar(image: Path, xmp: Xmp) -> Path:
     """Say `xmp` in the picture's sidecar, keeping what else is in it. Raises InputError, OSError."""
     path = sidecar_path(image)
     before = _read_limited(path) if path.is_file() else None
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(compose_xmp(xmp, before))
-    temporary.replace(path)
+    write_atomically(path, compose_xmp(xmp, before))
     return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from stablenew.atomic_file import write_atomically
 from stablenew.backends.base import GeneratedImage
 from stablenew.config import StageName
 from stablenew.pipeline.image_metadata import (
@@ -15,7 +16,7 @@ from stablenew.pipeline.image_metadata import (
     insert_texts,
     record_chunk,
 )
-from stablenew.pipeline.run_folder import RunFolder, write_atomically
+from stablenew.pipeline.run_folder import RunFolder
 from stablenew.variant import EffectiveSettings, SavedImage, Variant
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from stablenew.atomic_file import write_atomically
 from stablenew.config import (
     PipelineConfig,
     apply_settings,
@@ -24,7 +25,6 @@ from stablenew.config import (
 )
 from stablenew.errors import InputError, NotFound, UnknownSetting
 from stablenew.learning.safe_name import safe_name
-from stablenew.pipeline.run_folder import write_atomically
 from stablenew.workspace import Workspace
 
 T = TypeVar("T")

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from filelock import FileLock, Timeout
 
+from stablenew.atomic_file import write_atomically
 from stablenew.config import StageName
 from stablenew.errors import InputError, NotFound, RunBusy
 from stablenew.learning.safe_name import safe_name
@@ -165,22 +166,6 @@ def read_manifest(workspace: Workspace, run_id: str) -> RunManifest:
         raise InputError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except (msgspec.DecodeError, msgspec.ValidationError) as exc:
         raise InputError(f"{path} is not a run's manifest: {exc}") from exc
-
-
-def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Put `data` at `path` under a temporary name first, so that no reader ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _end_last_line(descriptor: int) -> None:

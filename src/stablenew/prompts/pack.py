@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from stablenew.atomic_file import write_atomically
 from stablenew.errors import PackError
 from stablenew.prompts.sidecar import Matrix, Sidecar, read_sidecar, sidecar_path
 from stablenew.prompts.text_files import normalise_newlines, read_text
@@ -140,9 +141,7 @@ def format_pack(pack: Pack) -> str:
 
 def write_pack(pack: Pack, path: Path) -> None:
     """Put the pack's text at `path`, whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(format_pack(pack).encode("utf-8"))
-    partial.replace(path)
+    write_atomically(path, format_pack(pack).encode("utf-8"))
 
 
 def _check_lines(pack: Pack, sidecar: Sidecar, path: Path) -> None:

@@ -22,13 +22,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from stablenew.atomic_file import write_atomically
 from stablenew.errors import InputError, NotFound
 from stablenew.learning.learning_reader import read_current_records
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.rating_fold import read_feedback, with_feedback
 from stablenew.learning.record_settings import flat_settings, record_infotext
 from stablenew.learning.share import Share, without_words
-from stablenew.pipeline.run_folder import write_atomically
 from stablenew.report.thumbnails import SIDE, thumbnails
 from stablenew.workspace import Workspace
 

@@ -6,8 +6,9 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from stablenew.atomic_file import write_atomically
 from stablenew.config import STAGES, StageName
-from stablenew.pipeline.run_folder import JournalLine, RunFolder, read_manifest, write_atomically
+from stablenew.pipeline.run_folder import JournalLine, RunFolder, read_manifest
 from stablenew.prompts.selection import variants_from_recipe
 from stablenew.report.contact_sheet import SheetEntry, contact_sheet
 from stablenew.variant import Variant
