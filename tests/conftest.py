@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from stablenew.workspace import Workspace
+
+# Before torch is imported: waiting threads of one test process must not spin on the cores the other one needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from stablenew.cli.options import json_option, workspace_option
 if TYPE_CHECKING:
     from stablenew.workspace import Workspace
 
-SWEEP = ("cfg_scale=1,3,6,12",)
+SWEEP = ("cfg_scale=1,4,8,15",)
 EVERY = 3
 """Of the demo pack's lines without slots every third is shown: a bit of everything it can draw."""
 
@@ -30,14 +30,14 @@ def demo(backend: str, every_line: bool, workspace: Workspace, as_json: bool) ->
     from stablenew.app import AppOptions
     from stablenew.cli.recorded import print_recorded
     from stablenew.cli.session import exit_code, run_plan
-    from stablenew.config import PipelineConfig
+    from stablenew.config import PipelineConfig, apply_settings
     from stablenew.prompts.axes import parse_axis
     from stablenew.prompts.pack import read_pack
     from stablenew.prompts.randomizer import make_plan, plan_pack
 
     with as_file(files("stablenew.models")) as folder:
         pack = read_pack(folder / "demo_pack.txt")
-    config = PipelineConfig(learning_enabled=True, learning_tags=["demo"])
+    config = apply_settings(PipelineConfig(learning_enabled=True, learning_tags=["demo"]), {"sampler": "Euler"})
     axes = [parse_axis(text) for text in SWEEP]
     shown = [line for line in pack.prompt_lines() if "[[" not in line.prompt][::EVERY]
     plan = plan_pack(config, pack, axes=axes) if every_line else make_plan(config, shown, axes=axes)
