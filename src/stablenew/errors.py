@@ -171,7 +171,7 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= 80 else f"{text[:37]}...{text[-40:]}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -183,3 +183,20 @@ TestArchive = Archive.TestCase
 TestArchive.settings = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_a_superseded_record_that_counts_again_has_no_score_that_was_taken_back_meanwhile() -> None:
+    """Found by the machine: rated, copied to another file, ratings deleted, the copy deleted."""
+    state = Archive()
+    try:
+        state.rate(record_id="id0", score=1, who=None)
+        state.append(added=[make_record("id0", sampler="Euler", steps=20)], name="a")
+        state.same_answers()
+        state.replace(in_place=False, name="b", other="a")
+        state.same_answers()
+        state.delete_ratings()
+        state.same_answers()
+        state.delete(name="b")
+        state.same_answers()
+    finally:
+        state.teardown()

@@ -16,7 +16,6 @@ HEAVY = ("torch", "diffusers", "transformers", "numpy", "scipy", "tkinter", "duc
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(stablenew.__path__, "stablenew.") if "__main__" not in module.name
 )
-GROUPS = ("stablenew.backends", "stablenew.scorers")
 NEEDS_PYTEST = {"stablenew.testing.backend_contract"}
 
 
@@ -33,7 +32,7 @@ def modules_of(*layers: str) -> list[str]:
     return [name for name in MODULES if name.split(".")[1] in layers and name not in NEEDS_PYTEST]
 
 
-ENTRY_MODULES = {point.module for group in GROUPS for point in entry_points(group=group)}
+ENTRY_MODULES = {point.module for point in entry_points(group="stablenew.backends")}
 """What a plug-in is opened by: imported as soon as it is named, so it must be light as everything else."""
 
 

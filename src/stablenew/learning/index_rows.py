@@ -111,7 +111,7 @@ class RowWriter:
             rows = self._db.execute(f"SELECT id, {_COLUMNS} FROM spare WHERE key = ?", (key,)).fetchall()
             best = max(rows, key=lambda row: self._rank(row[1:]))
             self._db.execute("DELETE FROM spare WHERE id = ?", (best[0],))
-            self._insert("record", best[1:])
+            self._insert("record", _as_written(best[1:]))
         self.settle()
 
     def set_score(self, key: int, score: int | None, *, folded: bool) -> None:
@@ -218,6 +218,12 @@ class RowWriter:
             if self._has_words:
                 self._db.execute("INSERT INTO words (rowid, prompt, negative_prompt) VALUES (?, ?, ?)", (*row, *texts))
         return _remember(self._prompts, texts, row[0])
+
+
+def _as_written(row: Row) -> Row:
+    """The row with the score it was written with: what people gave may have changed while it was superseded."""
+    place = _PLACE["score"]
+    return (*row[:place], written_score(row[_PLACE["written"]]), *row[place + 1 :])
 
 
 def written_score(written: str | None) -> int | None:
