@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from stablenew.testing.stub_comfy_graph import object_info
+from stablenew.testing.stub_port import stub_port
 from stablenew.testing.stub_websocket import ServerSocket, accept_key
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class StubServer:
             server_stub = stub
             connections = self._connections
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", port or stub_port()), Handler)
         self._http.daemon_threads = True
         self.port = int(self._http.server_address[1])
         self._thread = threading.Thread(

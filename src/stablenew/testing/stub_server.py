@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, cast
 
+from stablenew.testing.stub_port import stub_port
+
 FaultKind = Literal["status", "reset", "drip", "truncate", "garbage", "hang", "die", "drop"]
 
 
@@ -76,7 +78,7 @@ class StubServer:
 
     def start(self) -> StubServer:
         """Listen, again on the same port after `kill`."""
-        self._http = _Server(("127.0.0.1", self._port), _Handler)
+        self._http = _Server(("127.0.0.1", self._port or stub_port()), _Handler)
         self._http.stub = self
         self._port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
