@@ -14,52 +14,22 @@ import base64
 import contextlib
 import gc
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
+from server_stubs import LINE, SIDE, stub_process, variants
 from stablenew.backends.base import Backend
 from stablenew.backends.pool import PoolBackend
 from stablenew.backends.registry import BackendOptions
 from stablenew.backends.webui.backend import open_backend
-from stablenew.config import PipelineConfig
 from stablenew.learning.learning_record import LearningRecordWriter
 from stablenew.pipeline.pipeline_runner import PipelineRunner
-from stablenew.variant import PromptLine, Variant
 from stablenew.workspace import Workspace
-
-LINE = PromptLine(pack_id="bench", pack_name="bench", line_number=1, prompt="a lighthouse in a storm")
-SIDE = 128
-
-
-@contextmanager
-def stub_process(work_ms: float) -> Iterator[str]:
-    """A stub server in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "stablenew.testing.stub_webui", "--step-s", str(work_ms / 1000)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-
-
-def variants(count: int) -> list[Variant]:
-    """One-step variants of one prompt, each with its own seed."""
-    base = PipelineConfig(learning_enabled=True)
-    config = replace(base, txt2img=replace(base.txt2img, steps=1, width=SIDE, height=SIDE))
-    return [
-        Variant(index=i, count=count, line=LINE, prompt=LINE.prompt, negative_prompt="", seed=i, config=config)
-        for i in range(count)
-    ]
 
 
 def bare(url: str, folder: Path, count: int) -> float:
@@ -102,7 +72,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     with ExitStack() as stack:
-        urls = [stack.enter_context(stub_process(given.work_ms)) for _ in range(3)]
+        urls = [stack.enter_context(stub_process("stub_webui", given.work_ms)) for _ in range(3)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         measure(urls, folder, given.count, given.rounds)
 

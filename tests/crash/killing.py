@@ -12,6 +12,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from stablenew.learning.append_file import AppendFile
@@ -55,8 +57,8 @@ def write_for_ever(path: Path, protection: str, name: str, pipe: int) -> None:
         os.write(pipe, f"{name} {number}\n".encode())
 
 
-def kill_round(path: Path, protection: str, names: list[str], moment: random.Random) -> list[str]:
-    """Start one writer per name, kill each at its own moment; what they said was stored."""
+def kill_round(write: Callable[[str, int], None], names: list[str], moment: random.Random) -> list[str]:
+    """Start a process per name that calls `write(name, pipe)`, kill each at its moment; what they said was stored."""
     reader, pipe = os.pipe()
     children = []
     for name in names:
@@ -64,7 +66,7 @@ def kill_round(path: Path, protection: str, names: list[str], moment: random.Ran
         if child == 0:
             os.close(reader)
             try:
-                write_for_ever(path, protection, name, pipe)
+                write(name, pipe)
             finally:
                 os._exit(1)
         children.append(child)
@@ -86,7 +88,7 @@ def main(path: Path, protection: str, kills: int) -> dict[str, int]:
     moment, said, tears = random.Random(7), [], 0
     for first in range(0, kills, WRITERS):
         names = [f"w{number}" for number in range(first, first + WRITERS)]
-        said += kill_round(path, protection, names, moment)
+        said += kill_round(partial(write_for_ever, path, protection), names, moment)
         with path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             tears += file.read() != b"\n"

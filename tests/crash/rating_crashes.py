@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
-from killing import WithoutRepair
+from killing import WithoutRepair, kill_round
 
 from stablenew.learning.learning_feedback import FILE_NAME, RatingWriter, new_rating, read_ratings
 from stablenew.learning.learning_reader import UnreadableLine
@@ -32,35 +31,11 @@ def rate_for_ever(folder: Path, protection: str, name: str, pipe: int) -> None:
         os.write(pipe, f"{name}-{number}\n".encode())
 
 
-def kill_round(folder: Path, protection: str, names: list[str], moment: random.Random) -> list[str]:
-    reader, pipe = os.pipe()
-    children = []
-    for name in names:
-        child = os.fork()
-        if child == 0:
-            os.close(reader)
-            try:
-                rate_for_ever(folder, protection, name, pipe)
-            finally:
-                os._exit(1)
-        children.append(child)
-    os.close(pipe)
-    for child in children:
-        time.sleep(moment.uniform(0.0005, 0.004))
-        os.kill(child, signal.SIGKILL)
-    said = b""
-    while part := os.read(reader, 1 << 16):
-        said += part
-    os.close(reader)
-    for child in children:
-        os.waitpid(child, 0)
-    return said.decode().splitlines()
-
-
 def main(folder: Path, protection: str, kills: int) -> dict[str, int]:
     moment, said = random.Random(11), []
     for first in range(0, kills, WRITERS):
-        said += kill_round(folder, protection, [f"w{first + number}" for number in range(WRITERS)], moment)
+        names = [f"w{first + number}" for number in range(WRITERS)]
+        said += kill_round(partial(rate_for_ever, folder, protection), names, moment)
     make(folder, protection).append(new_rating("last", score=1))
     stored: dict[str, int] = {}
     damaged = 0
