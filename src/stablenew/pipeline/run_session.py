@@ -45,11 +45,12 @@ class RunSession:
 
     def __init__(self, parts: Parts, done: Done, recorded: frozenset[str], needs_record: bool) -> None:
         self._parts, self._done, self._recorded, self._needs_record = parts, done, recorded, needs_record
+        self._resuming = bool(done or recorded)
         self.abort_reason = ""
 
     def count_done(self, variants: Iterable[Variant]) -> int:
         """How many of `variants` an earlier start has finished, record included."""
-        return sum(self._is_done(variant) for variant in variants) if self._done or self._recorded else 0
+        return sum(self._is_done(variant) for variant in variants) if self._resuming else 0
 
     def execute(self, variants: Iterable[Variant]) -> None:
         """Do every variant that is not done, until the end, a stop, or the loss of the backend."""
@@ -64,6 +65,8 @@ class RunSession:
         return self._parts.cancel.stopping or bool(self.abort_reason)
 
     def _is_done(self, variant: Variant) -> bool:
+        if not self._resuming:
+            return False
         if self._needs_record:
             return variant.record_id(self._parts.folder.run_id) in self._recorded
         return set(variant.config.stages) <= set(self._done.get((variant.index, variant.variant_id), ()))
