@@ -198,10 +198,13 @@ class PipelineRunner:
         """Every distinct request of the run, before its first image; ends early when the run is to stop anyway."""
         size = capabilities.native_size or _UNKNOWN_SIZE
         seen: set[str] = set()
+        starts: set[str | None] = set()
         for variant in variants:
             if cancel.stopping:
                 return
-            if variant.config.stages[0] != "txt2img":
+            start = variant.config.img2img.init_image
+            if variant.config.stages[0] != "txt2img" and start not in starts:
+                starts.add(start)
                 read_init_image(variant.config)
             for stage in variant.config.stages:
                 request = build_request(variant, stage, UNMADE, size)
