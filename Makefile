@@ -46,11 +46,11 @@ $(BIN)/python:
 
 $(VENV)/.run-ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up .venv (once; PyTorch is large)"
-	$(INSTALL) --editable '.[local]'
+	$(INSTALL) --editable '.[local,gui]'
 	@touch $@
 
 $(VENV)/.test-ready: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[local,dev]'
+	$(INSTALL) --editable '.[local,gui,dev]'
 	@touch $@ $(VENV)/.run-ready
 
 # What tests need beyond Python: a virtual screen and a browser.
