@@ -43,14 +43,15 @@ class App:
 
 
 @contextmanager
-def open_app(options: AppOptions) -> Iterator[App]:
+def open_app(options: AppOptions, *, backend: Backend | None = None) -> Iterator[App]:
     """The program for the time of a `with` block; the backend's models and the writer's files are closed after it.
 
-    Raises UnknownChoice or BackendUnavailable when there is no such backend here.
+    A `backend` handed in takes the place of the one the options name. Raises UnknownChoice or BackendUnavailable when
+    there is no such backend here.
     """
     from stablenew.learning.learning_record import LearningRecordWriter
 
-    backend = open_backend(
+    backend = backend or open_backend(
         BackendOptions(name=options.backend, model=options.model, url=options.url, workspace=options.workspace.root)
     )
     writer = LearningRecordWriter(options.workspace.records, durability=options.durability)

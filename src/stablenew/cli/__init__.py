@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "stablenew.cli.export:export",
     "report": "stablenew.cli.report:report",
     "backends": "stablenew.cli.backends:backends",
+    "gui": "stablenew.cli.gui:gui",
 }
 """Command name -> module:function, in the order of the help page."""
 
@@ -124,7 +125,7 @@ def _explain(exc: Exception, found: dict[str, Any]) -> int:
     """Say on stderr what went wrong and return the exit code. `found` has the workspace, once it is known."""
     if isinstance(exc, (_ReaderGone, BrokenPipeError)):
         return EXIT_OK
-    from stablenew.cli.mishaps import describe_mistake, describe_os_error
+    from stablenew.mishaps import describe_mistake, describe_os_error
 
     code = EXIT_SOME_FAILED
     if isinstance(exc, StableNewError):

@@ -229,6 +229,16 @@ class PipelineController:
         for handle in running:
             self._emit(StateChanged(state="stopping", run_id=handle.config.run_id), handle)
 
+    def wait_until_idle(self) -> None:
+        """Return once no run is under way; how each ended, its handle says."""
+        while True:
+            with self._lock:
+                running = list(self._handles)
+            if not running:
+                return
+            for handle in running:
+                handle._over.wait()
+
     def _work(self, handle: RunHandle, job: Callable[[Runner], RunResult]) -> None:
         try:
             runner = self._build_runner(handle)

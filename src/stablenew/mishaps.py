@@ -1,4 +1,4 @@
-"""What `main` says when a command ended with something that is no error of ours."""
+"""What is said when something went wrong that is no error of ours."""
 
 from __future__ import annotations
 

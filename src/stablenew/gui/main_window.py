@@ -1,0 +1,323 @@
+"""The window: a notebook of tabs over one controller, with notices above and a status bar below.
+
+A tab is one file in `gui/tabs/`: a `ttk.Frame` subclass made as `Tab(master, window)` when it is first needed, with
+`handle(event)`. `window` is the `StableNewGUI`; of it a tab uses
+
+    workspace, theme, jobs          where things are, how they look, work that may block (`jobs.start(work, then)`)
+    controller, capabilities        of the open backend; None while there is none. Runs are started in the Run tab alone
+    recall(tab), remember(tab, x)   what the tab keeps over restarts (JSON types)
+    send(event)                     see below
+    notify(notice), report(exc)     say something; show and log a mistake
+
+`handle` is told, on Tk's thread and in order, every event of the controller (`controller/events.py`) and of the window
+(`gui/events.py`). A tab made later is told first what backend is open and what the run under way, or the last one, has
+done so far, without its single steps. What a tab shows should be a fold over events, kept in
+a value of its own that can be tested without a display.
+
+Tabs speak to each other by sending an event: `window.send(OpenRun(run_id=...))`. It goes to every tab there is, like
+all events; some belong to one tab (`OWNERS`), which is made and brought to the front first:
+
+    OpenRun(run_id=..., record_id=...)          Review shows that run, from that record on
+    OpenGrid(run_id=...)                        Grid shows that run
+    CompareRecords(record_ids=(a, b, ...))      Compare shows these
+    ProposeSettings(settings=..., origin=...)   Run shows what they would change and takes them over once that is agreed
+    ResumeRun(run_id=...)                       Run goes on with that run
+
+To add a tab: its file, and its line in `TABS` (and in `OWNERS`, where events belong to it).
+"""
+
+from __future__ import annotations
+
+import importlib
+import tkinter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Protocol, cast
+
+import ttkbootstrap as ttk
+
+from stablenew.app import AppOptions, open_app
+from stablenew.backends.base import Capabilities
+from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunStarted, StateChanged, VariantFinished
+from stablenew.controller.pipeline_controller import PipelineController
+from stablenew.errors import StableNewError
+from stablenew.gui.bridge import Bridge
+from stablenew.gui.connection import Connection, OpenApp
+from stablenew.gui.events import (
+    BackendChanged,
+    BackendChoice,
+    CompareRecords,
+    LearningSwitched,
+    OpenGrid,
+    OpenRun,
+    ProposeSettings,
+    ResumeRun,
+    ThemeChanged,
+)
+from stablenew.gui.jobs import Jobs
+from stablenew.gui.notices import Notice, NoticeBar
+from stablenew.gui.state import ThemeName, WindowState, read_state, with_tab_memory, write_state
+from stablenew.gui.status_bar import StatusBar
+from stablenew.gui.theme import Theme
+from stablenew.log import get_logger
+from stablenew.mishaps import describe_mistake, describe_os_error
+from stablenew.workspace import Workspace
+
+log = get_logger("stablenew.gui")
+
+SOURCE = "StableNewGUI"
+"""How records name this face."""
+
+DEFAULT_SIZE, LEAST_SIZE = (1280, 800), (960, 600)
+REMEMBER_AFTER_MS = 800
+
+
+@dataclass(frozen=True, slots=True)
+class TabEntry:
+    """A tab: its name inside the program, on its ear, and where its class is."""
+
+    key: str
+    title: str
+    place: str
+
+
+TABS = (TabEntry("run", "Run", "stablenew.gui.tabs.run:RunTab"),)
+
+OWNERS: Mapping[type, str] = {
+    OpenRun: "review",
+    OpenGrid: "grid",
+    CompareRecords: "compare",
+    ProposeSettings: "run",
+    ResumeRun: "run",
+}
+"""Which tab comes to the front for an event."""
+
+
+class Tab(Protocol):
+    """What the window needs of a tab beyond its being a `ttk.Frame`."""
+
+    def handle(self, event: object) -> None: ...
+
+
+class StableNewGUI:
+    """One window on one workspace. Make it, `run()` it; everything on the thread that made it."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        backend: BackendChoice | None = None,
+        open_app: OpenApp = open_app,
+        tabs: tuple[TabEntry, ...] = TABS,
+    ) -> None:
+        self.workspace = workspace
+        self.state = read_state(workspace)
+        self.root = ttk.App(title="StableNew", iconphoto=None)
+        self.root.report_callback_exception = self._report_callback
+        self.theme = Theme(self.root, self.state.theme, self.state.scale)
+        self.bridge = Bridge(self.root, self._handle, self.report)
+        self.jobs = Jobs(self.bridge, self.report)
+        self.connection = Connection(open_app, self._app_options, self.bridge.put)
+        self.backend: BackendChanged | None = None
+        self._entries = tabs
+        self._tabs: dict[str, Tab] = {}
+        self._holders: dict[str, ttk.Frame] = {}
+        self._so_far: list[object] = []
+        self._ending = False
+        self._unsaved: str | None = None
+        self._lay_out()
+        self.bridge.start()
+        self.select(self.state.tab)
+        if backend is not None:
+            self.choose_backend(backend)
+
+    @property
+    def controller(self) -> PipelineController | None:
+        """The controller of the open backend, None while there is none."""
+        return self.connection.controller
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the open backend said it can do, None until it has."""
+        return self.backend.capabilities if self.backend is not None else None
+
+    def run(self) -> None:
+        """Show the window until it is closed."""
+        self.root.mainloop()
+
+    def send(self, event: object) -> None:
+        """Tell every tab there is, and bring the one to the front that the event belongs to. On Tk's thread."""
+        owner = OWNERS.get(type(event))
+        if owner is not None and owner in self._holders:
+            self.select(owner)
+        self._handle(event)
+
+    def choose_backend(self, choice: BackendChoice) -> None:
+        """Open another backend in place of the one in use. Told as BackendChanged."""
+        self.connection.choose(choice)
+
+    def select(self, key: str) -> None:
+        """Bring the tab to the front, made now if it was not there yet."""
+        key = key if key in self._holders else next(iter(self._holders))
+        self.notebook.select(str(self._holders[key]))
+        self._made(key)
+
+    def tab(self, key: str) -> Tab | None:
+        """The tab, None while it was not needed yet."""
+        return self._tabs.get(key)
+
+    def notify(self, notice: Notice) -> None:
+        """Say something at the top of the window."""
+        self.notices.show(notice)
+
+    def report(self, exc: BaseException) -> None:
+        """Show and log what went wrong; of a mistake of ours, with its traceback."""
+        if isinstance(exc, StableNewError):
+            self.notify(Notice(text=str(exc), severity="bad"))
+            return
+        if isinstance(exc, OSError):
+            self.notify(Notice(text=describe_os_error(exc), severity="bad"))
+            return
+        log.error("a mistake in the window", exc_info=exc)
+        said = describe_mistake(exc, self.workspace.root)
+        first, _, rest = said.partition("\n")
+        self.notify(Notice(text=first, severity="bad", detail=f"{first}\n{rest}"))
+
+    def recall(self, tab: str) -> Mapping[str, Any]:
+        """What the tab remembered."""
+        return self.state.tabs.get(tab, {})
+
+    def remember(self, tab: str, values: Mapping[str, Any]) -> None:
+        """Add `values` (JSON types) to what the tab remembers; on disk soon."""
+        self.keep(with_tab_memory(self.state, tab, values))
+
+    def keep(self, state: WindowState) -> None:
+        """Remember `state` from now on; on disk soon."""
+        if state == self.state:
+            return
+        self.state = state
+        if self._unsaved is not None:
+            self.root.after_cancel(self._unsaved)
+        self._unsaved = self.root.after(REMEMBER_AFTER_MS, self._save_state)
+
+    def use_theme(self, name: ThemeName) -> None:
+        """Light or dark, remembered."""
+        self.theme.use(name)
+        self.keep(replace(self.state, theme=name))
+        self._handle(ThemeChanged(dark=self.theme.dark))
+
+    def switch_learning(self, on: bool) -> None:
+        """Learning Mode for runs from here on, remembered."""
+        self.keep(replace(self.state, learning=on))
+        self.notices.drop("learning")
+        self._handle(LearningSwitched(on=on))
+
+    def close(self) -> None:
+        """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost."""
+        controller = self.controller
+        if controller is not None and controller.state in ("running", "stopping"):
+            controller.stop(now=self._ending)
+            text = "Ending the run after the picture being made, then closing. Close again to end at once."
+            self.notify(Notice(text=text, severity="warning", key="closing"))
+        elif not self._ending:
+            self.notify(Notice(text="Closing the backend", key="closing"))
+        if not self._ending:
+            self._ending = True
+            self.connection.close(lambda: self.bridge.call(self._destroy))
+
+    def _app_options(self, choice: BackendChoice) -> AppOptions:
+        return AppOptions(
+            workspace=self.workspace, source=SOURCE, backend=choice.name, url=choice.url, model=choice.model
+        )
+
+    def _lay_out(self) -> None:
+        root = self.root
+        root.geometry(self.state.geometry or "{}x{}".format(*map(self.theme.px, DEFAULT_SIZE)))
+        root.minsize(*map(self.theme.px, LEAST_SIZE))
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        root.columnconfigure(0, weight=1)
+        root.rowconfigure(1, weight=1)
+        self.notices = NoticeBar(root, self.theme)
+        self.notices.grid(row=0, column=0, sticky="ew")
+        self.notebook = ttk.Notebook(root)
+        self.notebook.grid(row=1, column=0, sticky="nsew")
+        for entry in self._entries:
+            holder = ttk.Frame(self.notebook)
+            self._holders[entry.key] = holder
+            self.notebook.add(holder, text=entry.title)
+        self.notebook.bind("<<NotebookTabChanged>>", self._tab_changed)
+        self.status_bar = StatusBar(root, self)
+        self.status_bar.grid(row=2, column=0, sticky="ew")
+        root.bind("<Configure>", self._moved)
+
+    def _made(self, key: str) -> Tab:
+        if key not in self._tabs:
+            place = next(entry.place for entry in self._entries if entry.key == key)
+            module, _, name = place.partition(":")
+            frame = getattr(importlib.import_module(module), name)(self._holders[key], self)
+            frame.pack(fill="both", expand=True)
+            self._tabs[key] = cast(Tab, frame)
+            for event in ([self.backend] if self.backend is not None else []) + self._so_far:
+                frame.handle(event)
+        return self._tabs[key]
+
+    def _tab_changed(self, _: object) -> None:
+        chosen = self.notebook.select()
+        key = next(key for key, holder in self._holders.items() if str(holder) == chosen)
+        self._made(key)
+        self.keep(replace(self.state, tab=key))
+
+    def _handle(self, event: object) -> None:
+        self._keep_up(event)
+        for told in (self.status_bar, *self._tabs.values()):
+            try:
+                told.handle(event)
+            except Exception as exc:  # noqa: BLE001  # part of Tk's callback hook: the other tabs are told all the same
+                self.report(exc)
+        if isinstance(event, (RunFinished, RunFailed, StateChanged)):
+            self.root.title(self.status_bar.title)
+
+    def _keep_up(self, event: object) -> None:
+        if isinstance(event, BackendChanged):
+            self.backend = event
+        elif isinstance(event, RunStarted):
+            self._so_far = [event]
+        elif isinstance(event, (VariantFinished, RecordLost, RunFinished, RunFailed)):
+            self._so_far.append(event)
+
+    def _moved(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if event.widget is self.root and not self._ending:
+            self.keep(replace(self.state, geometry=self.root.geometry()))
+
+    def _save_state(self) -> None:
+        self._unsaved = None
+        state = self.state
+        self.jobs.start(lambda: write_state(self.workspace, state), key="window state")
+
+    def _report_callback(self, _: type[BaseException], exc: BaseException, trace: TracebackType | None = None) -> None:
+        self.report(exc.with_traceback(trace))
+
+    def _destroy(self) -> None:
+        self.bridge.close()
+        self.jobs.close()
+        if self._unsaved is not None:
+            self.root.after_cancel(self._unsaved)
+        try:
+            write_state(self.workspace, self.state)
+        except OSError as exc:
+            log.warning("the window's settings could not be stored", error=describe_os_error(exc))
+        self.root.destroy()
+
+
+def open_window(
+    workspace: Workspace, *, backend: str | None = None, url: str | None = None, model: str | None = None
+) -> None:
+    """Show the window until it is closed. Raises StableNewError where there is no display for it."""
+    choice = BackendChoice(name=backend, url=url, model=model) if backend is not None else None
+    try:
+        window = StableNewGUI(workspace, backend=choice)
+    except tkinter.TclError as exc:
+        hint = "is there a display? Everything can be done from the command line too"
+        raise StableNewError(f"no window can be opened: {exc}; {hint}") from exc
+    window.run()

@@ -1,0 +1,182 @@
+"""A hand and an eye for the window: opens it, presses keys and buttons as X events, waits, takes pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image, ImageGrab
+
+from stablenew.app import App, AppOptions, open_app
+from stablenew.backends.base import Backend
+from stablenew.gui.events import BackendChoice
+from stablenew.gui.state import WindowState, read_state, write_state
+from stablenew.workspace import Workspace
+
+if TYPE_CHECKING:
+    import tkinter
+
+    from stablenew.gui.main_window import StableNewGUI
+else:
+    tkinter = pytest.importorskip("tkinter", reason="this Python has no Tk: on Debian apt install python3-tk")
+    pytest.importorskip("ttkbootstrap", reason="the window needs the extra gui: pip install 'stablenew[gui]'")
+
+PATIENCE_S = 60.0
+"""How long a test waits for what should come: long enough for a busy machine, no test is about it."""
+
+
+def open_fake(
+    workspace: Workspace, backend: Backend, *, size: tuple[int, int], learning: bool | None, **options: Any
+) -> Hand:
+    """The window on `workspace` with `backend` whatever backend is chosen; `learning` None: not asked yet."""
+    from stablenew.gui.main_window import StableNewGUI
+
+    if read_state(workspace) == WindowState():
+        write_state(workspace, WindowState(learning=learning, geometry="{}x{}+0+0".format(*size)))
+
+    @contextmanager
+    def opened(chosen: AppOptions) -> Iterator[App]:
+        with open_app(chosen, backend=backend) as app:
+            yield app
+
+    options.setdefault("backend", BackendChoice(name="fake"))
+    return Hand(StableNewGUI(workspace, open_app=opened, **options))
+
+
+class Hand:
+    """Uses one window. Everything on the thread that made it."""
+
+    def __init__(self, window: StableNewGUI) -> None:
+        self.window = window
+        self.root = window.root
+        self.mistakes: list[str] = []
+        self._gone = False
+        report = window.report
+
+        def listen(exc: BaseException) -> None:
+            report(exc)
+            self.mistakes.append(repr(exc))
+
+        window.report = window.bridge._failed = window.jobs._failed = listen  # type: ignore[method-assign]
+        self.root.bind("<Destroy>", self._destroyed, add="+")
+        self.root.deiconify()
+        self.root.update()
+        self.root.focus_force()
+        self.settle()
+
+    @property
+    def open(self) -> bool:
+        """Whether the window is still there."""
+        return not self._gone
+
+    def settle(self) -> None:
+        """Let the window do what it has to do now."""
+        if not self._gone:
+            self.root.update()
+
+    def wait(self, done: Callable[[], object], what: str = "what was waited for") -> None:
+        """Let the window live until `done`. Raises AssertionError after a long while."""
+        until = time.monotonic() + PATIENCE_S
+        while not done():
+            assert time.monotonic() < until, f"{what} did not come"
+            assert not self._gone, f"the window is gone before {what}"
+            self.root.update()
+            time.sleep(0.002)
+
+    def wait_closed(self) -> None:
+        """Let the window live until it is gone."""
+        until = time.monotonic() + PATIENCE_S
+        while not self._gone:
+            assert time.monotonic() < until, "the window does not close"
+            self.root.update()
+            time.sleep(0.002)
+
+    def key(self, keysym: str, widget: tkinter.Misc | None = None) -> None:
+        """Press a key ("Return", "Control-Return") on `widget`, else where the focus is."""
+        target = widget or self.root.focus_get() or self.root
+        target.event_generate(f"<{keysym}>")
+        self.settle()
+
+    def type(self, text: str, widget: tkinter.Misc) -> None:
+        """Replace what stands in an entry by `text`, key by key."""
+        widget.focus_force()
+        self.settle()
+        widget.event_generate("<Control-a>")
+        widget.event_generate("<Delete>")
+        for char in text:
+            widget.event_generate("<KeyPress>", keysym=_KEYSYMS.get(char, char))
+        self.settle()
+
+    def click(self, widget: tkinter.Misc, x: int | None = None, y: int | None = None, *, double: bool = False) -> None:
+        """Press and release the left button on `widget`, in its middle unless told where."""
+        self.settle()
+        x = widget.winfo_width() // 2 if x is None else x
+        y = widget.winfo_height() // 2 if y is None else y
+        widget.event_generate("<Enter>", x=x, y=y)
+        for _ in range(2 if double else 1):
+            widget.event_generate("<ButtonPress-1>", x=x, y=y)
+            widget.event_generate("<ButtonRelease-1>", x=x, y=y)
+        widget.event_generate("<Leave>", x=x, y=y)
+        self.settle()
+
+    def find(self, text: str, kind: str = "", under: tkinter.Misc | None = None) -> Any:
+        """The one visible widget that shows `text`. Raises AssertionError when there is none."""
+        found = [each for each in self.all(under) if _text(each) == text and each.winfo_ismapped()]
+        found = [each for each in found if not kind or each.winfo_class() == kind]
+        assert found, f"nothing shows {text!r}; there is {sorted({_text(each) for each in self.all(under)})}"
+        return found[0]
+
+    def all(self, under: tkinter.Misc | None = None) -> Iterator[Any]:
+        """Every widget in the window."""
+        top = under or self.root
+        yield top
+        for child in top.winfo_children():
+            yield from self.all(child)
+
+    def picture(self) -> Image.Image:
+        """The window as it is on the screen."""
+        self.settle()
+        self.root.update_idletasks()
+        left, top = self.root.winfo_rootx(), self.root.winfo_rooty()
+        box = (left, top, left + self.root.winfo_width(), top + self.root.winfo_height())
+        return ImageGrab.grab(box, xdisplay=self.root.winfo_screen() or None)
+
+    def put_away(self) -> None:
+        """Close the window at once if it is still there."""
+        if not self._gone:
+            self.window.close()
+            self.window.close()
+            self.wait_closed()
+
+    def _destroyed(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        if event.widget is self.root:
+            self._gone = True
+
+
+_KEYSYMS = {
+    " ": "space",
+    ",": "comma",
+    ".": "period",
+    "=": "equal",
+    "-": "minus",
+    ":": "colon",
+    "/": "slash",
+    "[": "bracketleft",
+    "]": "bracketright",
+    "_": "underscore",
+    "+": "plus",
+    "*": "asterisk",
+    "(": "parenleft",
+    ")": "parenright",
+    '"': "quotedbl",
+}
+
+
+def _text(widget: Any) -> str:
+    try:
+        return str(widget.cget("text"))
+    except tkinter.TclError:
+        return ""
