@@ -5,6 +5,7 @@
     │   ├── InvalidSetting          a setting's name, value or combination is not allowed
     │   ├── PackError               a pack, wildcard or template cannot be read: file, line, column
     │   ├── PlanTooLarge            the plan has more variants than anyone can run
+    │   ├── InvalidPlan             an experiment's plan cannot be carried out: which field, and why
     │   ├── UnsafeName              a name would leave the folder it belongs in
     │   ├── UnknownChoice           the backend has no such sampler, model, ... and names the nearest
     │   └── NotFound                no such run, record, preset or file
@@ -74,6 +75,14 @@ class PlanTooLarge(InputError):
         self.count, self.limit = count, limit
         said = f"{count:,}" if count.bit_length() < 200 else f"about 10^{int(count.bit_length() * 0.30103)}"
         super().__init__(f"the plan has {said} variants, more than the {limit:,} that can be run: give --limit N")
+
+
+class InvalidPlan(InputError):
+    """`field` (dotted, such as "settings.steps") of an experiment's plan cannot be used, for the `reason`."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field, self.reason = field, reason
+        super().__init__(f"experiment plan: {field}: {reason}")
 
 
 class UnsafeName(InputError):

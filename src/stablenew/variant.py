@@ -159,6 +159,13 @@ class VariantResult:
         return next((result.failure for result in self.stages if result.failure is not None), None)
 
 
+def lora_tags(text: str) -> str:
+    """`ink:0.8+paper` as the tags a prompt gets: `<lora:ink:0.8> <lora:paper:1>`; "none" is no lora."""
+    if text.strip().casefold() == "none":
+        return ""
+    return " ".join(f"<lora:{part.strip()}>" if ":" in part else f"<lora:{part.strip()}:1>" for part in text.split("+"))
+
+
 def content_hash(value: object) -> str:
     """64 hex digits of SHA-256 over the canonical JSON of `value`: the same on every machine and Python version."""
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

@@ -50,6 +50,16 @@ class Workspace:
         return self.root / "learning" / "ratings"
 
     @property
+    def scores(self) -> Path:
+        """What automatic scorers said about pictures, one file each, appended line by line."""
+        return self.root / "learning" / "scores"
+
+    @property
+    def experiments(self) -> Path:
+        """One folder an experiment: its plan, and its report."""
+        return self.root / "experiments"
+
+    @property
     def index(self) -> Path:
         """The index over records and ratings: derived from them, and safe to delete."""
         return self.root / "learning" / "index.sqlite"

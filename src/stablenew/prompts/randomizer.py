@@ -28,7 +28,7 @@ from stablenew.prompts.sidecar import Matrix
 from stablenew.prompts.space import Cell
 from stablenew.prompts.template import Mode
 from stablenew.prompts.wildcards import Wildcards, WildcardValues
-from stablenew.variant import PromptLine, Variant, derived_seed
+from stablenew.variant import PromptLine, Variant, derived_seed, lora_tags
 
 RECIPE_VERSION = 1
 MAX_COUNT = 10**18
@@ -120,7 +120,7 @@ class Plan:
                     last_line, last_ranks = line_index, ranks
                 prompt, negative, bindings = last
             if "lora" in values:
-                prompt = f"{prompt} {_lora_tags(values['lora'])}".strip()
+                prompt = f"{prompt} {lora_tags(values['lora'])}".strip()
             if "<" in prompt or "<" in negative:
                 prompt, negative = common_form(prompt), common_form(negative)
             if slot_axes:
@@ -370,10 +370,3 @@ def _check_axes(plan: Plan) -> None:
         for name, kind in zip(axis.names, axis.kinds, strict=True):
             if kind == "slot" and name not in used:
                 raise InvalidSetting(f"[[{name}]]", "", "a slot that a line uses; no line has this one")
-
-
-def _lora_tags(text: str) -> str:
-    """`ink:0.8+paper` as tags; "none" is no lora."""
-    if text.strip().casefold() == "none":
-        return ""
-    return " ".join(f"<lora:{part.strip()}>" if ":" in part else f"<lora:{part.strip()}:1>" for part in text.split("+"))
