@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from stablenew.pipeline.run_values import RunResult
 from stablenew.variant import VariantResult
+
+if TYPE_CHECKING:
+    from stablenew.learning.learning_runner import LearningProgress, LearningResult
 
 State = Literal["idle", "running", "stopping", "error"]
 
@@ -80,7 +83,36 @@ class RunFailed:
     error: Exception
 
 
-Event: TypeAlias = StateChanged | RunStarted | StepDone | VariantFinished | RecordLost | RunFinished | RunFailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentAdvanced:
+    """An experiment stands where `progress` says: told when it starts and after every record."""
+
+    experiment_id: str
+    progress: LearningProgress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentFinished:
+    """This start of an experiment is over, because all was tried or a stop was asked for; its `result` so far.
+
+    The run's own end follows.
+    """
+
+    experiment_id: str
+    result: LearningResult
+
+
+Event: TypeAlias = (
+    StateChanged
+    | RunStarted
+    | StepDone
+    | VariantFinished
+    | RecordLost
+    | RunFinished
+    | RunFailed
+    | ExperimentAdvanced
+    | ExperimentFinished
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

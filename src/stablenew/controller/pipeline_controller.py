@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stablenew.backends.base import CancelToken, StepProgress
@@ -31,6 +31,7 @@ from stablenew.variant import Variant, VariantResult
 
 if TYPE_CHECKING:
     from stablenew.learning.learning_record import LearningRecord
+    from stablenew.workspace import Workspace
 
 log = get_logger("stablenew.controller")
 
@@ -68,6 +69,8 @@ class RunnerParts:
 
 
 RunnerFactory = Callable[[RunnerParts], Runner]
+Job = Callable[[Runner, CancelToken], RunResult]
+"""What is done on a run's thread with a runner."""
 
 
 class RunHandle:
@@ -191,28 +194,46 @@ class PipelineController:
 
         Raises RunBusy when as many are under way as may be.
         """
-        handle = RunHandle(config)
+
+        def job(runner: Runner, cancel: CancelToken) -> RunResult:
+            return runner.run(
+                config,
+                variants,
+                recipe=recipe,
+                cancel=cancel,
+                resume=resume,
+                paused_stages=paused_stages,
+            )
+
+        return self._begin(RunHandle(config), job)
+
+    def start_experiment(self, workspace: Workspace, experiment_id: str) -> RunHandle:
+        """Begin an experiment of the workspace, or go on with it where it ended; its run has its name.
+
+        Beside a run's events it gives ExperimentAdvanced and ExperimentFinished; where it makes shared sources first,
+        RunStarted comes once for those and once for the cells. Raises NotFound, InputError, RunBusy.
+        """
+        from stablenew.controller.experiment_job import ExperimentJob
+        from stablenew.learning.experiments import read_experiment
+
+        experiment = read_experiment(workspace, experiment_id)
+        handle = RunHandle(replace(experiment.plan.baseline, run_id=experiment_id))
+        job = ExperimentJob(workspace, experiment, lambda event: self._emit(event, handle))
+        return self._begin(handle, job.run, job.on_record)
+
+    def _begin(self, handle: RunHandle, job: Job, on_record: RecordCallback | None = None) -> RunHandle:
+        """Do `job` on a thread of its own; `on_record` hears of each record before the registered callbacks do."""
+        config = handle.config
         with self._lock:
             if len(self._handles) >= self._parallel_runs:
                 raise RunBusy(self._handles[0].config.run_id or "in this program")
             self._handles.append(handle)
             self._state = "running"
         self._emit(StateChanged(state="running", run_id=config.run_id), handle)
-
-        def job(runner: Runner) -> RunResult:
-            return runner.run(
-                config,
-                variants,
-                recipe=recipe,
-                cancel=handle.cancel_token,
-                resume=resume,
-                paused_stages=paused_stages,
-            )
-
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run,
-            args=(self._work, handle, job),
+            args=(self._work, handle, job, on_record),
             name="stablenew-run",
             daemon=True,
         ).start()
@@ -239,12 +260,12 @@ class PipelineController:
             for handle in running:
                 handle._over.wait()
 
-    def _work(self, handle: RunHandle, job: Callable[[Runner], RunResult]) -> None:
+    def _work(self, handle: RunHandle, job: Job, on_record: RecordCallback | None) -> None:
         try:
-            runner = self._build_runner(handle)
+            runner = self._build_runner(handle, on_record)
             with self._lock:
                 self._runner = runner
-            result = job(runner)
+            result = job(runner, handle.cancel_token)
         except Exception as exc:  # noqa: BLE001 - the run's thread ends here: the error goes to whoever waits
             self._end(handle, None, exc)
         except BaseException as exc:  # noqa: BLE001 - a plug-in that calls sys.exit must not leave others waiting
@@ -266,10 +287,15 @@ class PipelineController:
         self._emit(StateChanged(state=state, run_id=handle.config.run_id), handle)
         handle._finish(result, error)
 
-    def _build_runner(self, handle: RunHandle | None) -> Runner:
+    def _build_runner(self, handle: RunHandle | None, on_record: RecordCallback | None = None) -> Runner:
+        def tell_both(record: LearningRecord) -> None:
+            if on_record is not None:
+                on_record(record)
+            self._call_back(record)
+
         parts = RunnerParts(
             learning_writer=self._writer,
-            on_learning_record=self._call_back,
+            on_learning_record=self._call_back if on_record is None else tell_both,
             observer=self._observer(handle),
         )
         return self._factory(parts)

@@ -46,11 +46,12 @@ def begin_promotion(
             raise InputError(f"run {promoted.run_id} is already in {folder.path}: choose another --run-id")
         for variant in chosen:
             for line in by_index[variant.index].values():
-                folder.append_journal(_carried_over(line, variant))
+                folder.append_journal(carried_over(line, variant))
         folder.write_manifest(promoted)  # last: a run that a kill left without one is not there
 
 
-def _carried_over(line: JournalLine, variant: Variant) -> JournalLine:
+def carried_over(line: JournalLine, variant: Variant) -> JournalLine:
+    """The line of a finished stage as one of `variant`, so that it is not made again."""
     return JournalLine(
         index=variant.index,
         variant_id=variant.variant_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stablenew.config import STAGES, StageName, check_config
-from stablenew.errors import InvalidSetting
+from stablenew.errors import InputError, InvalidSetting
 from stablenew.prompts.randomizer import Plan, plan_from_recipe
 from stablenew.variant import Variant
 
@@ -45,7 +45,10 @@ def select(plan: Plan, indices: frozenset[int], stages: tuple[StageName, ...]) -
 
 
 def variants_from_recipe(recipe: Mapping[str, Any]) -> Plan | Selection:
-    """What a run's manifest describes: a plan, or chosen variants of one."""
+    """What a run's manifest describes: a plan, or chosen variants of one. Raises InputError for an experiment's run."""
+    if "experiment" in recipe:
+        name = recipe["experiment"]
+        raise InputError(f"that run is the experiment {name}: stablenew experiment run {name} goes on with it")
     if "selection" not in recipe:
         return plan_from_recipe(recipe)
     return select(plan_from_recipe(recipe["plan"]), frozenset(recipe["selection"]), tuple(recipe["stages"]))
