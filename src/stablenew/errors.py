@@ -16,6 +16,7 @@
     ├── RecordError                 learning records and ratings
     │   ├── NotARecord              a line is not a record: which field, and why
     │   └── RecordNotWritten        a line could not be stored; what was there before is intact
+    ├── ScorerUnavailable           an automatic scorer lacks something, or is broken: which, and what to do
     ├── RunBusy                     a run is under way and another was started
     └── Cancelled                   the person asked to stop
 
@@ -154,6 +155,14 @@ class RecordNotWritten(RecordError):
     def __init__(self, path: Path | str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(f"{path}: the record was not written: {reason}")
+
+
+class ScorerUnavailable(StableNewError):
+    """The scorer `name` cannot be used, or failed, for the `reason`."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"scorer {name} cannot be used: {reason}")
 
 
 class RunBusy(StableNewError):

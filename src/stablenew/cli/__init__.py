@@ -24,6 +24,8 @@ COMMANDS = {
     "records": "stablenew.cli.records:records",
     "rate": "stablenew.cli.rate:rate",
     "ratings": "stablenew.cli.rate:ratings",
+    "experiment": "stablenew.cli.experiment:experiment",
+    "scorers": "stablenew.cli.scorers:scorers",
     "import": "stablenew.cli.importing:import_command",
     "export": "stablenew.cli.export:export",
     "report": "stablenew.cli.report:report",

@@ -14,6 +14,7 @@ import msgspec
 
 from stablenew.controller.events import (
     Event,
+    ExperimentFinished,
     Progress,
     RecordLost,
     RunFinished,
@@ -154,7 +155,7 @@ class PlainFace:
 
 
 class JsonFace:
-    """One JSON object a line on stdout: run_started, variant, record_lost, run_finished."""
+    """One JSON object a line on stdout: run_started, variant, record_lost, experiment_finished, run_finished."""
 
     def show(self, event: Event, progress: Progress) -> None:
         if isinstance(event, RunStarted):
@@ -163,6 +164,8 @@ class JsonFace:
             self._say("variant", **_variant_fields(event.result), done=progress.done, total=progress.total)
         if isinstance(event, RecordLost):
             self._say("record_lost", record_id=event.result.record_id, index=event.result.variant.index)
+        if isinstance(event, ExperimentFinished):
+            self._say("experiment_finished", **msgspec.to_builtins(event.result))
         if isinstance(event, RunFinished):
             self._say("run_finished", **msgspec.to_builtins(event.result, enc_hook=str))
 

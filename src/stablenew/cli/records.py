@@ -182,8 +182,20 @@ def show(record_id: str, workspace: Workspace) -> None:
 @records.command()
 @click.option("-n", "last", type=click.IntRange(min=0), default=10, show_default=True, help="Start with the last N.")
 @click.option("-f", "--follow", is_flag=True, help="Go on and print records as they are appended, until Ctrl-C.")
+@click.option("--pack", "pack_name", metavar="NAME", help="Only of this pack.")
+@click.option("--preset", metavar="NAME", help="Only of runs with this preset.")
+@run_option
+@where_option
 @workspace_option
-def tail(last: int, follow: bool, workspace: Workspace) -> None:
+def tail(
+    last: int,
+    follow: bool,
+    pack_name: str | None,
+    preset: str | None,
+    run_id: str | None,
+    where: tuple[Condition, ...],
+    workspace: Workspace,
+) -> None:
     """Print the last records as JSON lines; with --follow, also those to come, for a program beside StableNew."""
     import time
 
@@ -191,10 +203,11 @@ def tail(last: int, follow: bool, workspace: Workspace) -> None:
     from stablenew.learning.record_index import Query
     from stablenew.learning.record_tail import RecordTail
 
-    appended = RecordTail(workspace.records)
+    wanted = _of_stream(of_run(where, run_id), pack_name, preset)
+    appended = RecordTail(workspace.records, wanted)
     if last:
         with _open_index(workspace) as index:
-            newest = list(index.records(Query(limit=last)))
+            newest = list(index.records(Query(where=wanted, limit=last)))
         for record in reversed(newest):
             if isinstance(record, LearningRecord):
                 click.echo(record.to_json())
@@ -324,6 +337,17 @@ def _chosen_files(workspace: Workspace, run_ids: tuple[str, ...], *, packs: bool
             raise NotFound("pack of the run" if packs else "unpacked run", run_id, workspace.records)
         found += files
     return found
+
+
+def _of_stream(where: tuple[Condition, ...], pack_name: str | None, preset: str | None) -> tuple[Condition, ...]:
+    """`where`, and of this pack and this preset where they are named."""
+    from stablenew.learning.record_filter import Condition
+
+    if pack_name is not None:
+        where = (*where, Condition(field="prompt.pack_name", operator="=", value=pack_name))
+    if preset is not None:
+        where = (*where, Condition(field="run.learning_tags", operator="=", value=f"preset:{preset}"))
+    return where
 
 
 def of_run(where: tuple[Condition, ...], run_id: str | None) -> tuple[Condition, ...]:

@@ -32,15 +32,17 @@ def terminal_protocol(environment: Mapping[str, str], *, is_terminal: bool) -> P
     return "none"
 
 
-def side_by_side(left: Image, right: Image, height: int = 384) -> Image:
-    """Both pictures at the same height, next to each other."""
+def side_by_side(*pictures: Image, height: int = 384) -> Image:
+    """The pictures at the same height, next to each other."""
     from PIL import Image
 
-    sized = [each.convert("RGB").resize((max(1, each.width * height // each.height), height)) for each in (left, right)]
+    sized = [each.convert("RGB").resize((max(1, each.width * height // each.height), height)) for each in pictures]
     gap = 16
-    sheet = Image.new("RGB", (sized[0].width + gap + sized[1].width, height), "black")
-    sheet.paste(sized[0], (0, 0))
-    sheet.paste(sized[1], (sized[0].width + gap, 0))
+    sheet = Image.new("RGB", (sum(each.width + gap for each in sized) - gap, height), "black")
+    left = 0
+    for each in sized:
+        sheet.paste(each, (left, 0))
+        left += each.width + gap
     return sheet
 
 

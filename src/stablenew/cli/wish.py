@@ -121,7 +121,7 @@ def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) 
         run_id=wish.run_id,
         one_click_action=wish.label,
         learning_enabled=not wish.no_learning,
-        learning_tags=list(wish.tags),
+        learning_tags=[*wish.tags, *([f"preset:{wish.preset}"] if wish.preset is not None else [])],
     )
     return apply_settings(base, changes)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -22,6 +22,10 @@ from stablenew.learning.append_file import AppendFile, Durability
 from stablenew.learning.learning_reader import UnreadableLine, lines_files
 from stablenew.learning.line_scan import ScannedLine, scan_lines
 from stablenew.learning.record_groups import Identifier, Timestamp
+
+if TYPE_CHECKING:
+    from stablenew.learning.experiments import Experiment
+    from stablenew.learning.learning_record import LearningRecord
 
 RATING_SCHEMA_VERSION = 1
 FILE_NAME = "ratings.jsonl"
@@ -148,6 +152,18 @@ def in_order(ratings: Iterable[Rating]) -> list[Rating]:
     for rating in ratings:
         once.setdefault(rating.rating_id, rating)
     return sorted(once.values(), key=lambda rating: _comparable(rating.timestamp))
+
+
+def package_ratings(
+    experiment: Experiment, records: Iterable[LearningRecord], ratings: Iterable[Rating]
+) -> dict[str, Any]:
+    """An experiment's plan with everything people said about its pictures, as JSON types for a person or an LLM.
+
+    The same for the same records and ratings, in any order; see rating_package.py. Raises InvalidPlan.
+    """
+    from stablenew.learning.rating_package import package
+
+    return package(experiment, records, ratings)
 
 
 def _comparable(timestamp: str) -> str:

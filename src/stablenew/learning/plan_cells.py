@@ -50,7 +50,7 @@ def count_cells(plan: LearningPlan) -> int:
 
 
 def cells_of(plan: LearningPlan, limit: int | None = None) -> tuple[Cell, ...]:
-    """The cells of the plan in its order, at most `limit`: the baseline first where it is one, the others balanced.
+    """The cells of the plan in its order; `limit` of them are a balanced choice, with the baseline where it is one.
 
     Balanced: every value of every setting about equally often. Raises InvalidPlan for more than anyone compares.
     """
@@ -62,7 +62,7 @@ def cells_of(plan: LearningPlan, limit: int | None = None) -> tuple[Cell, ...]:
         return _all_cells(plan)[:wanted]
     added = _added_baseline(plan)
     chosen = balanced_ranks([len(setting.values) for setting in plan.settings], wanted - len(added), _first(plan))
-    return (*added, *(_crossed_cell(plan.settings, ranks) for ranks in chosen))
+    return (*added, *(_crossed_cell(plan.settings, ranks) for ranks in sorted(chosen)))
 
 
 def balanced_ranks(sizes: Sequence[int], count: int, first: _Ranks | None = None) -> list[_Ranks]:

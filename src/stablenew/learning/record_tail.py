@@ -7,15 +7,20 @@ from pathlib import Path
 import msgspec
 
 from stablenew.learning.learning_reader import walk_lines_files
+from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import scan_lines, whole_lines_end
+from stablenew.learning.record_filter import Condition, matches
 from stablenew.learning.record_wire import decode_record
 
 
 class RecordTail:
-    """Gives the records appended below `folder` since the last look, each as its whole line of JSON."""
+    """Gives the records appended below `folder` since the last look, each as its whole line of JSON.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Only those that fulfil `where`, by what stands in their lines: nobody has rated them yet.
+    """
+
+    def __init__(self, folder: Path, where: tuple[Condition, ...] = ()) -> None:
+        self._folder, self._where = folder, where
         self._read: dict[bytes, int] = {}
         for name, entry in walk_lines_files(folder):
             with Path(entry.path).open("rb") as file:
@@ -43,14 +48,15 @@ class RecordTail:
                 if not line.ended:
                     break
                 offset = line.offset + line.size + 1
-                if line.data is not None and _is_record(line.data):
+                if line.data is not None and _is_wanted(line.data, self._where):
                     found.append(line.data.rstrip(b"\r"))
         return offset
 
 
-def _is_record(line: bytes) -> bool:
+def _is_wanted(line: bytes, where: tuple[Condition, ...]) -> bool:
+    """Whether `line` is a record, and fulfils `where`."""
     try:
         decode_record(line)
+        return not where or matches(LearningRecord.from_json(line).to_dict(), where)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
-    return True

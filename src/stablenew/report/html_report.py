@@ -229,7 +229,7 @@ def _link(path: Path | None, folder: Path) -> dict[str, Any]:
 
 
 def _title(records: Sequence[LearningRecord], name: str) -> str:
-    is_experiment = any(record.run.run_id != name for record in records)
+    is_experiment = any(record.run.experiment_id == name for record in records)
     return f"Experiment {name}" if is_experiment else f"Run {name}"
 
 
