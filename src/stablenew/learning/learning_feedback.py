@@ -1,8 +1,8 @@
 """Ratings: what people say about pictures, one appended line each, pointing at a record and at the picture's content.
 
 A line says only what its person said then: a score, reject, favourite, tags, notes, or that this picture is better than
-others. What it leaves None it leaves as it was. Taking something back is another line (`undoes`). Nothing already
-written is ever rewritten; `rating_fold` makes of all lines what holds now.
+others or as good as they are. What it leaves None it leaves as it was. Taking something back is another line
+(`undoes`). Nothing already written is ever rewritten; `rating_fold` makes of all lines what holds now.
 """
 
 from __future__ import annotations
@@ -47,9 +47,10 @@ class Rating:
 
     `who` is what the person configured, never guessed. `image_sha256` is the hash of the picture's file, so that a
     moved or renamed picture keeps its rating. `notes` replaces the person's earlier notes; "" removes them.
-    `better_than`: this picture was preferred to those. `undoes`: the `rating_id` of an earlier line, of the same
-    person about the same record, that no longer counts. `blind`: whether the settings were hidden, None unknown.
-    `weak`: not said but concluded, such as from a folder of favourites; a weak line never outweighs one that is not.
+    `better_than`: this picture was preferred to those; `equal_to`: neither it nor one of those was preferred.
+    `undoes`: the `rating_id` of an earlier line, of the same person about the same record, that no longer counts.
+    `blind`: whether the settings were hidden, None unknown. `weak`: not said but concluded, such as from a folder of
+    favourites; a weak line never outweighs one that is not.
     """
 
     rating_id: Identifier
@@ -65,6 +66,7 @@ class Rating:
     remove_tags: list[str] = field(default_factory=list)
     notes: str | None = None
     better_than: list[RatedPicture] = field(default_factory=list)
+    equal_to: list[RatedPicture] = field(default_factory=list)
     undoes: str | None = None
     blind: bool | None = None
     surface: str = ""

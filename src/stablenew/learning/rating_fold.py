@@ -7,12 +7,14 @@ nothing. What is only concluded (`weak`) counts where nobody said anything.
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
+from stablenew.learning.learning_feedback import Rating, in_order, read_ratings, undo_of
 from stablenew.learning.record_groups import FeedbackInfo
 
 if TYPE_CHECKING:
@@ -98,6 +100,30 @@ def last_said(ratings: Iterable[Rating], who: str | None) -> Rating | None:
     """The person's last line that still counts and is no undo: what an undo takes back."""
     counting = [rating for rating in valid(in_order(ratings)) if rating.undoes is None and rating.who == who]
     return counting[-1] if counting else None
+
+
+def taking_back_verdict(
+    ratings: Iterable[Rating], who: str | None, *, moment: datetime | None = None, surface: str = ""
+) -> list[Rating]:
+    """The lines after which the person's stars and rejection of a record no longer count, and all else they said does.
+
+    `ratings` are all lines about the record. What was said along with the stars is said again, with its old time, so
+    that what came after it still does. Empty where there is nothing to take back.
+    """
+    lines: list[Rating] = []
+    for rating in valid(in_order(ratings)):
+        if rating.who != who or rating.undoes is not None or (rating.score is None and not rating.rejected):
+            continue
+        lines.append(undo_of(rating, moment=moment, surface=surface))
+        rest = dataclasses.replace(rating, rating_id=uuid.uuid4().hex, score=None, rejected=None)
+        if _says_something(rest):
+            lines.append(rest)
+    return lines
+
+
+def _says_something(rating: Rating) -> bool:
+    lists = (rating.add_tags, rating.remove_tags, rating.better_than, rating.equal_to)
+    return rating.favourite is not None or rating.notes is not None or any(lists)
 
 
 def read_feedback(folder: Path) -> dict[str, Feedback]:

@@ -1,0 +1,115 @@
+"""Which pictures to compare next: of one prompt, with different settings, same seed first, not compared before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+from stablenew.learning.learning_feedback import RatedPicture, Rating, in_order, new_rating
+from stablenew.learning.rating_fold import valid
+from stablenew.learning.record_filter import Condition, parse_condition
+from stablenew.learning.record_index import RecordIndex
+from stablenew.learning.recorded_picture import PictureWish, RecordedPicture, read_pictures
+
+NEWEST = 2000
+"""Pictures are compared among so many of the newest."""
+
+ROW_MAX = 4
+_OF_ONE_PROMPT = 50
+
+Row = tuple[RecordedPicture, ...]
+
+
+def candidates(index: RecordIndex, where: Sequence[Condition] = (), limit: int = NEWEST) -> list[RecordedPicture]:
+    """The newest pictures of good records that fulfil `where`."""
+    wish = PictureWish(where=(parse_condition("status=ok"), *where), limit=limit)
+    return [picture for page in read_pictures(index, wish) for picture in page]
+
+
+def rows_to_ask(
+    found: Iterable[RecordedPicture], compared: set[frozenset[str]], chance: random.Random, *, size: int = 2
+) -> Iterator[Row]:
+    """Rows of two to `size` pictures of one prompt with different settings, those of one seed first.
+
+    The order of rows, and of the pictures in a row, is random. A row with nothing new in it is left out.
+    """
+    rows = list(_pairs(found) if size == 2 else _longer_rows(found, size, chance))
+    rows = [row for row in rows if not _pairs_of(row) <= compared]
+    chance.shuffle(rows)
+    for row in sorted(rows, key=lambda row: not is_matched(row)):
+        yield tuple(chance.sample(row, len(row)))
+
+
+def is_matched(row: Row) -> bool:
+    """Whether the pictures have one seed, so that nothing but their settings differs."""
+    return len({picture.seed for picture in row}) == 1 and row[0].seed is not None
+
+
+def compared_before(index: RecordIndex, found: Iterable[RecordedPicture], who: str | None) -> set[frozenset[str]]:
+    """The pairs of record ids that the person has compared already, ties included."""
+    return {
+        frozenset((rating.record_id, other.record_id))
+        for picture in found
+        for rating in valid(in_order(index.ratings_of(picture.record_id)))
+        if rating.who == who
+        for other in [*rating.better_than, *rating.equal_to]
+    }
+
+
+def preference(best: RecordedPicture, others: Iterable[RecordedPicture], **how: Any) -> Rating:
+    """The line that says `best` was preferred to all `others`; `how` are further fields of Rating."""
+    return new_rating(best.record_id, image_sha256=best.sha256, better_than=_rated(others), **how)
+
+
+def tie(row: Row, **how: Any) -> Rating:
+    """The line that says none of `row` was preferred."""
+    first, *others = row
+    return new_rating(first.record_id, image_sha256=first.sha256, equal_to=_rated(others), **how)
+
+
+def _rated(pictures: Iterable[RecordedPicture]) -> list[RatedPicture]:
+    return [RatedPicture(record_id=each.record_id, image_sha256=each.sha256) for each in pictures]
+
+
+def _pairs(found: Iterable[RecordedPicture]) -> Iterator[Row]:
+    for group in _grouped(found, by_seed=False):
+        for pair in combinations(group[:_OF_ONE_PROMPT], 2):
+            if pair[0].settings_key != pair[1].settings_key:
+                yield pair
+
+
+def _longer_rows(found: Iterable[RecordedPicture], size: int, chance: random.Random) -> Iterator[Row]:
+    """Each picture once among those of its prompt and seed; what is alone there once among those of its prompt."""
+    alone: list[RecordedPicture] = []
+    for group in _grouped(found, by_seed=True):
+        distinct = list({picture.settings_key: picture for picture in group}.values())
+        if len(distinct) < 2:
+            alone += distinct
+        yield from _cut(distinct, size, chance)
+    for group in _grouped(alone, by_seed=False):
+        yield from _cut(list({picture.settings_key: picture for picture in group}.values()), size, chance)
+
+
+def _cut(group: list[RecordedPicture], size: int, chance: random.Random) -> Iterator[Row]:
+    """`group` in rows of `size` at most, as even as can be, none of one picture."""
+    if len(group) < 2:
+        return
+    mixed = chance.sample(group, len(group))
+    rows = -(-len(mixed) // size)
+    for number in range(rows):
+        row = tuple(mixed[number::rows])
+        if len(row) > 1:
+            yield row
+
+
+def _grouped(found: Iterable[RecordedPicture], *, by_seed: bool) -> Iterator[list[RecordedPicture]]:
+    groups: dict[tuple[str, int | None], list[RecordedPicture]] = {}
+    for picture in found:
+        groups.setdefault((picture.text, picture.seed if by_seed else None), []).append(picture)
+    return iter(groups.values())
+
+
+def _pairs_of(row: Row) -> set[frozenset[str]]:
+    return {frozenset((left.record_id, right.record_id)) for left, right in combinations(row, 2)}
