@@ -64,6 +64,11 @@ class Workspace:
         """The index over records and ratings: derived from them, and safe to delete."""
         return self.root / "learning" / "index.sqlite"
 
+    @property
+    def thumbnails(self) -> Path:
+        """Small pictures for the window: derived from the pictures, and safe to delete."""
+        return self.root / "cache" / "thumbnails"
+
     def relative(self, path: Path) -> str:
         """`path` as records carry it: relative to the workspace, with forward slashes."""
         return path.relative_to(self.root).as_posix()

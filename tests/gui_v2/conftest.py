@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,9 +54,13 @@ def open_window(display: str, workspace: Workspace) -> Iterator[Callable[..., Ha
         return hand
 
     yield open_one
-    for hand in hands:
-        hand.put_away()
-    mistakes = [said for hand in hands for said in hand.mistakes]
+    mistakes: list[str] = []
+    while hands:
+        hands[0].put_away()
+        mistakes += hands.pop(0).mistakes
+    # What is left of a window must go on Tk's thread: a worker of the next one that came upon it would wait for a
+    # main loop that is no more.
+    gc.collect()
     assert not mistakes, "\n".join(mistakes)
 
 

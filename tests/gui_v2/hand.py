@@ -119,7 +119,8 @@ class Hand:
         for _ in range(2 if double else 1):
             widget.event_generate("<ButtonPress-1>", x=x, y=y)
             widget.event_generate("<ButtonRelease-1>", x=x, y=y)
-        widget.event_generate("<Leave>", x=x, y=y)
+        if not self._gone and widget.winfo_exists():
+            widget.event_generate("<Leave>", x=x, y=y)
         self.settle()
 
     def find(self, text: str, kind: str = "", under: tkinter.Misc | None = None) -> Any:

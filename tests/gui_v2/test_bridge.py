@@ -179,3 +179,20 @@ def _wait_until(timer: Clockwork, done: Callable[[], object]) -> None:
 
 def _raise(event: object) -> None:
     raise AssertionError(event)
+
+
+def test_nothing_is_handled_once_the_bridge_is_closed() -> None:
+    """Also when an event itself closes it, as the last one of a window does: its widgets are gone."""
+    timer, got = Clockwork(), []
+
+    def handle(event: object) -> None:
+        got.append(event)
+        bridge.close()
+
+    bridge = Bridge(timer, handle, _raise)
+    bridge.start()
+    bridge.put(1)
+    bridge.put(2)
+    timer.tick()
+    timer.tick()
+    assert got == [1]

@@ -20,7 +20,7 @@ from stablenew.learning.learning_feedback import (
     undo_of,
 )
 from stablenew.learning.learning_reader import UnreadableLine
-from stablenew.learning.rating_fold import fold, last_said, read_feedback, with_feedback
+from stablenew.learning.rating_fold import fold, last_said, read_feedback, taking_back_verdict, with_feedback
 
 
 def test_a_rating_is_read_back_as_it_was_said(tmp_path: Path) -> None:
@@ -145,3 +145,25 @@ def test_a_ratings_file_cut_at_every_byte_loses_the_cut_line_alone(tmp_path: Pat
         assert not any(isinstance(read, UnreadableLine) for read in found)
         whole_tail = kept >= len(lines[1]) - 1
         assert [read.record_id for read in found] == (["r0", "r1", "r2"] if whole_tail else ["r0", "r2"])
+
+
+def test_taking_a_verdict_back_leaves_everything_else_that_was_said() -> None:
+    """Stars and rejection go, however often they were given; tags, notes and what came after them stay as they were."""
+    said = [
+        rate("r", 2, 1, who="ann", add_tags=["hands", "eyes"]),
+        rate("r", None, 2, who="ann", remove_tags=["eyes"], notes="soft"),
+        rate("r", 4, 3, who="ann", rejected=True),
+        rate("r", 5, 4, who="bob"),
+    ]
+    folded = fold([*said, *taking_back_verdict(said, "ann")])
+    assert folded is not None
+    assert (folded.score, folded.rejected, folded.tags, folded.notes) == (5, False, ("hands",), "soft")
+    assert taking_back_verdict([said[1]], "ann") == []
+
+
+def test_what_took_a_verdict_back_can_be_undone() -> None:
+    """Undoing those lines in reverse gives the feedback there was before."""
+    said = [rate("r", 2, 1, add_tags=["hands"]), rate("r", 4, 2, rejected=True)]
+    back = taking_back_verdict(said, None)
+    undone = [undo_of(line) for line in reversed(back)]
+    assert fold([*said, *back, *undone]) == fold(said)

@@ -48,6 +48,7 @@ class Bridge:
         self._timer, self._handle, self._failed, self._clock = timer, handle, failed, clock
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._next: str | None = None
+        self._closed = False
         self.longest_tick_s = 0.0
 
     def put(self, event: object) -> None:
@@ -64,6 +65,7 @@ class Bridge:
 
     def close(self) -> None:
         """Drain no more; what still comes is forgotten. On Tk's thread."""
+        self._closed = True
         if self._next is not None:
             self._timer.after_cancel(self._next)
             self._next = None
@@ -73,6 +75,8 @@ class Bridge:
         began = self._clock()
         try:
             for _ in range(PER_TICK):
+                if self._closed:
+                    return False
                 try:
                     event = self._queue.get_nowait()
                 except queue.Empty:
@@ -87,6 +91,8 @@ class Bridge:
     def _tick(self) -> None:
         self._next = None
         more = self.drain()
+        if self._closed:
+            return
         self._next = self._timer.after(BUSY_MS if more else IDLE_MS, self._tick)
 
     def _deliver(self, event: object) -> None:

@@ -4,6 +4,7 @@ A tab is one file in `gui/tabs/`: a `ttk.Frame` subclass made as `Tab(master, wi
 `handle(event)`. `window` is the `StableNewGUI`; of it a tab uses
 
     workspace, theme, jobs          where things are, how they look, work that may block (`jobs.start(work, then)`)
+    library, ratings                records asked for in a worker; what was said about pictures, and saying it
     controller, capabilities        of the open backend; None while there is none. Runs are started in the Run tab alone
     recall(tab), remember(tab, x)   what the tab keeps over restarts (JSON types)
     send(event)                     see below
@@ -29,12 +30,14 @@ To add a tab: its file, and its line in `TABS` (and in `OWNERS`, where events be
 from __future__ import annotations
 
 import importlib
+import os
 import tkinter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, cast
 
+import msgspec
 import ttkbootstrap as ttk
 
 from stablenew.app import AppOptions, open_app
@@ -52,17 +55,22 @@ from stablenew.gui.events import (
     OpenGrid,
     OpenRun,
     ProposeSettings,
+    RatingsChanged,
     ResumeRun,
     ThemeChanged,
 )
 from stablenew.gui.jobs import Jobs
-from stablenew.gui.notices import Notice, NoticeBar
+from stablenew.gui.library import Library
+from stablenew.gui.notices import Action, Notice, NoticeBar
+from stablenew.gui.rating_book import RatingBook
+from stablenew.gui.rating_desk import RatingDesk
 from stablenew.gui.state import ThemeName, WindowState, read_state, with_tab_memory, write_state
 from stablenew.gui.status_bar import StatusBar
 from stablenew.gui.theme import Theme
+from stablenew.learning.learning_feedback import RatingWriter
 from stablenew.log import get_logger
 from stablenew.mishaps import describe_mistake, describe_os_error
-from stablenew.workspace import Workspace
+from stablenew.workspace import USER_VARIABLE, Workspace
 
 log = get_logger("stablenew.gui")
 
@@ -82,7 +90,10 @@ class TabEntry:
     place: str
 
 
-TABS = (TabEntry("run", "Run", "stablenew.gui.tabs.run:RunTab"),)
+TABS = (
+    TabEntry("run", "Run", "stablenew.gui.tabs.run:RunTab"),
+    TabEntry("review", "Review", "stablenew.gui.tabs.review:ReviewTab"),
+)
 
 OWNERS: Mapping[type, str] = {
     OpenRun: "review",
@@ -118,6 +129,13 @@ class StableNewGUI:
         self.theme = Theme(self.root, self.state.theme, self.state.scale)
         self.bridge = Bridge(self.root, self._handle, self.report)
         self.jobs = Jobs(self.bridge, self.report)
+        self.library = Library(workspace, self.bridge.call)
+        self._desk = RatingDesk(RatingWriter(workspace.ratings), self._ratings_stored)
+        self.ratings = RatingBook(
+            os.environ.get(USER_VARIABLE) or None,
+            self._desk.save,
+            lambda record_ids: self.send(RatingsChanged(record_ids=record_ids)),
+        )
         self.connection = Connection(open_app, self._app_options, self.bridge.put)
         self.backend: BackendChanged | None = None
         self._entries = tabs
@@ -226,6 +244,18 @@ class StableNewGUI:
             self._ending = True
             self.connection.close(lambda: self.bridge.call(self._destroy))
 
+    def _ratings_stored(self, unsaved: int, why: str) -> None:
+        """On the desk's thread: what could not be saved is shown until it is."""
+        self.bridge.call(lambda: self._show_unsaved(unsaved, why))
+
+    def _show_unsaved(self, unsaved: int, why: str) -> None:
+        if not why:
+            self.notices.drop("ratings")
+            return
+        text = f"{unsaved} of your ratings could not be saved yet: {why}"
+        again = Action(label="Try again", do=self._desk.try_again)
+        self.notify(Notice(text=text, severity="bad", key="ratings", actions=(again,)))
+
     def _app_options(self, choice: BackendChoice) -> AppOptions:
         return AppOptions(
             workspace=self.workspace, source=SOURCE, backend=choice.name, url=choice.url, model=choice.model
@@ -301,6 +331,9 @@ class StableNewGUI:
     def _destroy(self) -> None:
         self.bridge.close()
         self.jobs.close()
+        self.library.close()
+        for lost in self._desk.close():
+            log.error("a rating was lost: it could not be saved", rating=msgspec.json.encode(lost).decode())
         if self._unsaved is not None:
             self.root.after_cancel(self._unsaved)
         try:

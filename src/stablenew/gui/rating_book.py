@@ -70,6 +70,10 @@ class RatingBook:
         found = self.feedback(record_id)
         return found.score is not None or found.rejected
 
+    def tags(self) -> list[str]:
+        """Every tag that was ever given to a picture at hand."""
+        return sorted({tag for lines in self._lines.values() for line in lines for tag in line.add_tags})
+
     def say(self, picture: RecordedPicture, surface: str, **said: Any) -> Said:
         """Say it: fields of Rating. Saved at once, in a worker."""
         line = new_rating(

@@ -116,7 +116,7 @@ def picture_of(record: LearningRecord, ratings: tuple[Rating, ...] = (), *, sort
         status=record.outcome.status,
         problem=record.outcome.error_message or "",
         ratings=ratings,
-        sort_value=value_of(record.to_dict(), sort) if sort else None,
+        sort_value=_sort_value(record, sort) if sort else None,
     )
 
 
@@ -145,6 +145,11 @@ def picture_of_result(result: VariantResult, run_id: str) -> RecordedPicture:
         status=result.status,
         problem=result.failure.message if result.failure else "",
     )
+
+
+def _sort_value(record: LearningRecord, field: str) -> Any:
+    value = value_of(record.to_dict(), field)
+    return None if value in ("", [], {}) else value
 
 
 def _settings_of(result: VariantResult) -> dict[str, Any]:

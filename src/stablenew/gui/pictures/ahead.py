@@ -71,7 +71,11 @@ class Ahead(Generic[K, V]):
             value = self._make(key)
         except Exception as exc:  # noqa: BLE001  # the thread goes on; the mistake is raised, and shown, on Tk's thread
             return partial(_raise, exc)
-        return partial(self._ready, key, value)
+        return partial(self._hand_over, key, value)
+
+    def _hand_over(self, key: K, value: V) -> None:
+        if not self._closed:
+            self._ready(key, value)
 
     def _next(self) -> K | None:
         with self._changed:

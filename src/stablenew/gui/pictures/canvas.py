@@ -6,11 +6,11 @@ import tkinter
 from collections.abc import Callable
 
 from PIL import Image, ImageTk
-from stablenew.gui.theme import Theme
 
 from stablenew.gui.pictures.ahead import Ahead, Deliver
 from stablenew.gui.pictures.decode import Decoded, Size
 from stablenew.gui.pictures.view import FIT, STEP, Placement, View, full_size, panned, placed, rendered, zoomed
+from stablenew.gui.theme import Theme
 
 PAN_KEYS = {"Left": (1, 0), "Right": (-1, 0), "Up": (0, 1), "Down": (0, -1)}
 
@@ -30,7 +30,9 @@ class PictureCanvas(tkinter.Canvas):
         on_view: Callable[[View], None] | None = None,
         on_room: Callable[[Size], None] | None = None,
     ) -> None:
-        super().__init__(master, highlightthickness=0, borderwidth=0, width=theme.px(160), height=theme.px(120))
+        super().__init__(
+            master, highlightthickness=theme.px(1), borderwidth=0, width=theme.px(160), height=theme.px(120)
+        )
         self._theme, self._on_view, self._on_room = theme, on_view, on_room
         self.view, self.room = FIT, (0, 0)
         self._decoded: Decoded | None = None
@@ -42,13 +44,13 @@ class PictureCanvas(tkinter.Canvas):
         self._drawer: Ahead[tuple[int, View, Size], tuple[Image.Image, Placement] | None] = Ahead(
             self._render, self._arrived, deliver, threads=1, name="zoom"
         )
-        self._bind()
+        self._listen()
         self.use_theme()
 
     def use_theme(self) -> None:
         """Take on the theme's colours."""
         palette = self._theme.palette
-        self.configure(background=palette.canvas)
+        self.configure(background=palette.canvas, highlightbackground=palette.canvas, highlightcolor=palette.accent)
         self.itemconfigure(self._words, fill=palette.muted, font="TkDefaultFont")
 
     def show(self, decoded: Decoded, fitted: Image.Image | None) -> None:
@@ -98,7 +100,7 @@ class PictureCanvas(tkinter.Canvas):
         self._image = None
         super().destroy()
 
-    def _bind(self) -> None:
+    def _listen(self) -> None:
         self.bind("<Configure>", self._resized)
         self.bind("<MouseWheel>", lambda event: self.zoom(STEP if event.delta > 0 else 1 / STEP, (event.x, event.y)))
         self.bind("<Button-4>", lambda event: self.zoom(STEP, (event.x, event.y)))

@@ -67,6 +67,14 @@ def shrink(pixels: Image.Image, side: int) -> Image.Image:
     return small
 
 
+def enlarged_to(pixels: Image.Image, side: int) -> Image.Image:
+    """`pixels` so large that the longer side has `side`, where a picture is smaller; at most eight times as large."""
+    factor = min(8.0, side / max(pixels.size))
+    if factor <= 1:
+        return pixels
+    return pixels.resize((round(pixels.width * factor), round(pixels.height * factor)), Image.Resampling.BICUBIC)
+
+
 def _opaque(opened: Image.Image) -> Image.Image:
     if not opened.has_transparency_data:
         return opened.convert("RGB")

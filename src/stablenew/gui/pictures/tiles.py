@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import ImageTk
-from stablenew.gui.theme import SMALL, Theme
 
 from stablenew.gui.pictures.ahead import Ahead, Deliver
-from stablenew.gui.pictures.decode import Decoded
+from stablenew.gui.pictures.decode import Decoded, enlarged_to
 from stablenew.gui.pictures.layout import Box, Flow, Layout
 from stablenew.gui.pictures.thumbnails import ThumbnailStore
+from stablenew.gui.theme import SMALL, Theme
 
 IMAGES_MAX = 400
 """Thumbnails held as images at most, those out of sight included."""
@@ -72,7 +72,7 @@ class TileCanvas(tkinter.Canvas):
         self._ahead: Ahead[tuple[Path, int], Decoded] = Ahead(
             lambda wish: store.get(*wish), self._arrived, deliver, name="thumbnails"
         )
-        self._bind()
+        self._listen()
         self.use_theme()
 
     @property
@@ -163,7 +163,7 @@ class TileCanvas(tkinter.Canvas):
                 return number
         return None
 
-    def _bind(self) -> None:
+    def _listen(self) -> None:
         self.bind("<Configure>", lambda event: self._soon())
         self.bind("<Button-1>", self._clicked)
         self.bind("<Double-Button-1>", self._double_clicked)
@@ -221,12 +221,12 @@ class TileCanvas(tkinter.Canvas):
 
     def scroll_y(self, *how: str) -> None:
         """As `yview`, and what comes into sight is drawn."""
-        self.yview(*how)  # type: ignore[no-untyped-call]
+        self.yview(*how)
         self._soon()
 
     def scroll_x(self, *how: str) -> None:
         """As `xview`, and what comes into sight is drawn."""
-        self.xview(*how)  # type: ignore[no-untyped-call]
+        self.xview(*how)
         self._soon()
 
     def _scroll_by(self, dx: int, dy: int) -> None:
@@ -301,7 +301,7 @@ class TileCanvas(tkinter.Canvas):
             anchor="s",
             text=face.words,
             font=SMALL,
-            fill=palette.muted if face.faded else palette.foreground,
+            fill=palette.muted if face.faded else palette.warning if face.words else palette.foreground,
             tags="tile",
         )
         self._shown[number] = _Shown(frame, image, words, face)
@@ -342,7 +342,10 @@ class TileCanvas(tkinter.Canvas):
         if wish[1] != self._side():
             return
         pixels = decoded.pixels
-        self._images[wish] = decoded.problem if pixels is None else ImageTk.PhotoImage(pixels, master=self)
+        if pixels is None:
+            self._images[wish] = decoded.problem
+        else:
+            self._images[wish] = ImageTk.PhotoImage(enlarged_to(pixels, wish[1]), master=self)
         in_use = {(shown.face.path, wish[1]) for shown in self._shown.values()}
         for old in [each for each in self._images if each not in in_use][: max(0, len(self._images) - IMAGES_MAX)]:
             del self._images[old]
