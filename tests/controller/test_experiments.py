@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 
@@ -27,11 +28,13 @@ from stablenew.learning.experiments import (
     records_of_experiment,
     save_experiment,
 )
+from stablenew.learning.learning_adapter import variants_of, with_layout
 from stablenew.learning.learning_feedback import RatingWriter, new_rating
 from stablenew.learning.learning_plan import LearningPlan
 from stablenew.learning.learning_record import LearningRecord, LearningRecordWriter
 from stablenew.learning.record_index import RecordIndex
 from stablenew.pipeline.pipeline_runner import PipelineRunner
+from stablenew.report.run_sheet import write_run_sheet
 from stablenew.testing.fake_backend import FakeBackend, Script, fail_every
 from stablenew.workspace import Workspace
 
@@ -145,6 +148,10 @@ def test_shared_sources_are_made_once_a_row(workspace: Workspace) -> None:
     assert [event.run_id for event in house.events if isinstance(event, RunStarted)] == ["e-sources", "e"]
     first = {(record.prompt.prompt, record.outcome.images[0].sha256) for record in house.records()}
     assert len(first) == 2
+    for run_id in ("e", "e-sources"):
+        sheet = write_run_sheet(workspace, run_id)
+        assert sheet is not None
+        assert sheet.stat().st_size > 1000
 
 
 def test_what_the_backend_cannot_do_is_said_before_anything_is_made(workspace: Workspace) -> None:
@@ -169,9 +176,26 @@ def test_a_name_is_given_once(workspace: Workspace) -> None:
     with pytest.raises(NotFound, match="experiment list"):
         house.controller().start_experiment(workspace, "x")
     assert [each.experiment_id for each in list_experiments(workspace)] == ["e"]
-    assert read_experiment(workspace, "e").plan == make_plan()
+    assert read_experiment(workspace, "e").plan == with_layout(make_plan())
     (workspace.experiments / "e" / "plan.json").write_text("{")
     with pytest.raises(InputError, match="not the plan"):
+        read_experiment(workspace, "e")
+
+
+def test_a_stored_plan_keeps_its_cells_and_rows(workspace: Workspace) -> None:
+    """Whatever a later version would choose for the same budget: what was made still belongs to it."""
+    plan = make_plan(settings={"steps": list(range(1, 11)), "cfg_scale": [2, 4, 6]}, budget=20)
+    House(workspace, plan)
+    path = workspace.experiments / "e" / "plan.json"
+    data = json.loads(path.read_bytes())
+    data["plan"]["budget"] = 59
+    path.write_text(json.dumps(data))
+    stored = variants_of(read_experiment(workspace, "e").plan, "e")
+    assert (len(stored.cells), len(stored.rows)) == (10, 2)
+    assert list(stored) == list(variants_of(plan, "e"))
+    data["plan"]["layout"]["rows"] = 0
+    path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=r"layout\.rows"):
         read_experiment(workspace, "e")
 
 

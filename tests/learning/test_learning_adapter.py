@@ -88,13 +88,16 @@ def test_a_listed_design_has_its_own_cells() -> None:
     assert [cell.name for cell in whole.cells] == ["baseline", "steps=5", "steps=9, cfg_scale=3"]
 
 
-def test_a_budget_leaves_out_seeds_then_cells_then_prompts() -> None:
-    """Nine cells, four prompts, three seeds; with a number of images per cell, cells alone."""
-    crossed = {"settings": {"steps": [10, 20, 30], "cfg_scale": [3, 5, 7]}, "prompts": list("abcd"), "seeds": 3}
+def test_a_budget_leaves_out_rows_and_below_four_of_them_cells() -> None:
+    """Nine cells, six prompts, two seeds; with a number of images per cell, cells alone."""
+    crossed = {"settings": {"steps": [10, 20, 30], "cfg_scale": [3, 5, 7]}, "prompts": list("abcdef"), "seeds": 2}
     assert shape(**crossed) == (9, 12)
-    assert shape(**crossed, budget=60) == (9, 6)
+    assert shape(**crossed, budget=80) == (9, 8)
+    assert shape(**crossed, budget=50) == (9, 5)
     assert shape(**crossed, budget=30) == (7, 4)
     assert shape(**crossed, budget=5) == (2, 2)
+    assert shape(prompts=list("abcdef"), budget=4) == (2, 2)
+    assert shape(prompts=["a"], settings={"steps": list(range(1, 31))}, budget=20) == (20, 1)
     assert shape(**crossed, budget=50, images_per_cell=10) == (5, 10)
     with pytest.raises(InvalidPlan, match="too few"):
         shape(**crossed, budget=19, images_per_cell=10)
@@ -130,7 +133,9 @@ def test_a_choice_out_of_a_billion_combinations_is_at_hand_at_once() -> None:
     plan = make_plan({"stages": "txt2img,img2img"}, settings=settings, budget=400)
     assert count_cells(plan) == 100**4 * 12
     cells = cells_of(plan, 200)
-    assert cells[0].settings["steps"] == plan.baseline.txt2img.steps
+    assert {"steps": 20, "cfg_scale": 7, "clip_skip": 1, "hires_steps": 0, "img2img.denoise": 0.5} in [
+        cell.settings for cell in cells
+    ]
     assert set(Counter(cell.settings["steps"] for cell in cells).values()) == {2}
 
 

@@ -60,6 +60,13 @@ def test_a_row_is_one_prompt_and_seed_in_random_order(records: list[LearningReco
     assert len(orders) > 5
 
 
+def test_loras_under_test_are_neither_shown_nor_another_row() -> None:
+    """Pictures with and without one belong to the same row, whose prompt does not tell."""
+    plan = make_plan(settings={"lora": ["none", "ink:0.8"]}, prompts=["a fox <lora:base:1> at night"])
+    rows = rows_to_rate(map(record_with_picture, variants_of(plan, "e1")), frozenset(), random.Random(1))
+    assert [(row.prompt, len(row.pictures)) for row in rows] == [("a fox at night", 2)]
+
+
 def test_what_is_rated_is_not_shown_again(records: list[LearningRecord]) -> None:
     """A finished row is left out; a picture left alone gets a rated one for company."""
     first_row = [record.run.record_id for record in records[:4]]

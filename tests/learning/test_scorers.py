@@ -152,15 +152,20 @@ def line(record_id: str, score: float) -> ScoreLine:
     )
 
 
+def row_of(count: int, seed: int = 1) -> list[LearningRecord]:
+    return [make_record(f"r{n}", prompt="a fox", seed=seed) for n in range(count)]
+
+
 def test_where_nobody_rated_a_scorer_stands_in_with_weak_stars() -> None:
     """Fifths of its scores; said once; a person's word goes before it, before or after."""
-    scores = {f"r{n}": line(f"r{n}", n) for n in range(10)}
-    said = stand_in_ratings("s", scores, [])
+    scores, records = {f"r{n}": line(f"r{n}", n) for n in range(10)}, row_of(10)
+    said = stand_in_ratings("s", records, scores, [])
     assert [rating.score for rating in said] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert {(rating.who, rating.surface, rating.weak) for rating in said} == {("scorer:s", "scorer", True)}
-    assert stand_in_ratings("s", scores, said) == []
+    assert stand_in_ratings("s", records, scores, said) == []
     moved = scores | {"r9": line("r9", -1)}
-    assert "r9" in {rating.record_id for rating in stand_in_ratings("s", moved, said)}
+    assert "r9" in {rating.record_id for rating in stand_in_ratings("s", records, moved, said)}
+    assert len(stand_in_ratings("s", records[:3], scores, [])) == 3
     mine = new_rating("r0", score=5)
     for ratings in ([said[0], mine], [mine, said[0]]):
         feedback = fold(ratings)
@@ -172,7 +177,15 @@ def test_where_nobody_rated_a_scorer_stands_in_with_weak_stars() -> None:
 def test_equal_scores_get_equal_stars() -> None:
     """All the same: three stars each."""
     scores = {f"r{n}": line(f"r{n}", 0.5) for n in range(4)}
-    assert {rating.score for rating in stand_in_ratings("s", scores, [])} == {3}
+    assert {rating.score for rating in stand_in_ratings("s", row_of(4), scores, [])} == {3}
+
+
+def test_a_prompt_that_scores_well_makes_no_setting_look_good() -> None:
+    """Two rows, one of which scores higher throughout: the same places in them get the same stars."""
+    high = [make_record(f"h{n}", prompt="a boat", seed=1) for n in range(5)]
+    scores = {f"r{n}": line(f"r{n}", n) for n in range(5)} | {f"h{n}": line(f"h{n}", 100 + n) for n in range(5)}
+    said = {rating.record_id: rating.score for rating in stand_in_ratings("s", [*row_of(5), *high], scores, [])}
+    assert [said[f"r{n}"] for n in range(5)] == [said[f"h{n}"] for n in range(5)] == [1, 2, 3, 4, 5]
 
 
 def test_a_scorer_is_judged_by_what_people_said_themselves(pictures: list[LearningRecord]) -> None:

@@ -88,9 +88,7 @@ def rate_experiment(workspace: Workspace, experiment_id: str, name: str) -> None
         click.echo("people have rated pictures here, so no stars are made of scores")
         click.echo(say_weight(judged_scorer(workspace, name)))
         return
-    scores = newest_scores(workspace.scores, name)
-    mine = {each.run.record_id: scores[each.run.record_id] for each in records if each.run.record_id in scores}
-    said = stand_in_ratings(name, mine, ratings)
+    said = stand_in_ratings(name, records, newest_scores(workspace.scores, name), ratings)
     writer = RatingWriter(workspace.ratings)
     try:
         writer.append(*said)

@@ -14,6 +14,7 @@ import msgspec
 from stablenew.atomic_file import write_atomically
 from stablenew.errors import InputError, InvalidPlan, NotFound
 from stablenew.learning.execution_context import utc_text
+from stablenew.learning.learning_adapter import with_layout
 from stablenew.learning.learning_plan import LearningPlan, plan_from_dict
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.record_filter import Condition
@@ -44,12 +45,15 @@ def new_experiment(
     backend_url: str | None = None,
     moment: datetime | None = None,
 ) -> Experiment:
-    """An experiment, not stored yet; without a name of its own it is called by time and what it tests."""
+    """An experiment, not stored yet; without a name of its own it is called by time and what it tests.
+
+    Its cells and rows are settled here. Raises InvalidPlan.
+    """
     moment = moment or datetime.now(UTC)
     tested = "-".join(re.sub(r"[^a-z0-9]+", "_", setting.name) for setting in plan.tested)[:40].strip("_-")
     return Experiment(
         experiment_id=experiment_id or f"{moment:%Y%m%d-%H%M%S}-{tested}",
-        plan=plan,
+        plan=with_layout(plan),
         created_at=utc_text(moment),
         backend=backend,
         backend_url=backend_url,

@@ -14,10 +14,13 @@ from typing import Any
 
 from stablenew.config import SEED_MAX, PipelineConfig, check_config, picture_settings, replace_settings, setting_value
 from stablenew.errors import InvalidPlan, InvalidSetting
-from stablenew.learning.learning_plan import PICTURES_MAX, LearningPlan, PlanPrompt
-from stablenew.learning.plan_cells import Cell, cells_of, count_cells
+from stablenew.learning.learning_plan import PICTURES_MAX, LearningPlan, PlanLayout, PlanPrompt
+from stablenew.learning.plan_cells import Cell, cell_of, cells_of, count_cells
 from stablenew.learning.plan_setting import LORA, PlanSetting
 from stablenew.variant import Variant, content_hash, derived_seed, lora_tags
+
+ROWS_KEPT = 4
+"""So many rows a cell keeps where a budget is small: fewer say little about any cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +109,24 @@ class PlanVariants:
 
 def variants_of(plan: LearningPlan, experiment_id: str) -> PlanVariants:
     """The variants of the plan, within its budget. Raises InvalidPlan where it allows no comparison."""
-    cells, rows = _within_budget(plan)
+    cells, rows = _within_budget(plan) if plan.layout is None else _as_stored(plan, plan.layout)
     if len(cells) < 2:
         raise InvalidPlan("settings", "there is only one cell: an experiment compares at least two")
     if len(cells) * len(rows) > PICTURES_MAX:
         raise InvalidPlan("budget", f"{len(cells) * len(rows):,} pictures are more than {PICTURES_MAX:,}: give one")
     _check_cells(plan, cells)
     return PlanVariants(plan=plan, experiment_id=experiment_id, cells=cells, rows=rows)
+
+
+def with_layout(plan: LearningPlan) -> LearningPlan:
+    """The plan with its cells and rows fixed, as it is stored. Raises InvalidPlan."""
+    whole = variants_of(plan, "")
+    layout = PlanLayout(cells=tuple(cell.settings for cell in whole.cells), rows=len(whole.rows))
+    return dataclasses.replace(plan, layout=layout)
+
+
+def _as_stored(plan: LearningPlan, layout: PlanLayout) -> tuple[tuple[Cell, ...], tuple[Row, ...]]:
+    return tuple(map(cell_of, layout.cells)), tuple(_rows(plan, layout.rows))
 
 
 def _check_cells(plan: LearningPlan, cells: tuple[Cell, ...]) -> None:
@@ -129,13 +143,13 @@ def _check_cells(plan: LearningPlan, cells: tuple[Cell, ...]) -> None:
 
 
 def _within_budget(plan: LearningPlan) -> tuple[tuple[Cell, ...], tuple[Row, ...]]:
-    """Cells and rows; a budget leaves out seeds first, then cells, then prompts."""
+    """Cells and rows. A budget leaves out rows first, last seeds before prompts, and below `ROWS_KEPT` rows cells."""
     prompts, seeds = len(plan.prompts), len(plan.seeds) if isinstance(plan.seeds, tuple) else plan.seeds
     count, rows, budget = count_cells(plan), plan.images_per_cell or prompts * seeds, plan.budget
     if budget is not None and count * rows > budget:
         if plan.images_per_cell is None:
-            rows = budget // count if count * prompts <= budget else min(prompts, budget // 2)
-        count = budget // rows if rows else 0
+            rows = min(max(budget // count, min(rows, ROWS_KEPT)), budget // 2)
+        count = min(count, budget // rows) if rows else 0
         if count < 2:
             raise InvalidPlan("budget", f"{budget} pictures are too few to compare two cells")
     return cells_of(plan, count), tuple(_rows(plan, rows))
@@ -151,6 +165,8 @@ def _rows(plan: LearningPlan, count: int) -> Iterator[Row]:
 def _seed(plan: LearningPlan, prompt: PlanPrompt, image: int) -> int:
     """The seed that a plain run gives the same line, so that its pictures are the same."""
     if isinstance(plan.seeds, tuple):
+        if image >= len(plan.seeds):
+            raise InvalidPlan("layout.rows", "there are more rows than prompts with seeds")
         return plan.seeds[image]
     if plan.baseline.seed is not None:
         return (plan.baseline.seed + image) % (SEED_MAX + 1)

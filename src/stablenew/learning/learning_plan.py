@@ -25,7 +25,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -61,6 +61,14 @@ class PlanPrompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLayout:
+    """The cells (what each sets) and the number of rows that a plan came to when its experiment was stored."""
+
+    cells: tuple[Mapping[str, Any], ...]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearningPlan:
     """What an experiment tries. Built by `make_learning_plan`, `plan_from_dict` or `read_plan`, which check it.
 
@@ -71,8 +79,9 @@ class LearningPlan:
     `stage` is the first whose settings differ between cells; what comes before it is made once per prompt and seed
     and shared. `seeds` are those of every prompt, or how many it gets; `images_per_cell` how many pictures a cell gets
     in all (None: a picture per prompt and seed). `budget` limits the pictures of all cells together (shared sources
-    not counted): first seeds are left out, then cells (a balanced choice stays), then prompts; with `images_per_cell`
-    given, cells alone.
+    not counted): rows are left out first, last seeds before prompts; where four would not stay, cells are (a balanced
+    choice stays); with `images_per_cell` given, cells alone. `layout`, of a stored plan, is what all that came to: it
+    holds whatever a later version would choose.
     """
 
     baseline: PipelineConfig
@@ -86,6 +95,7 @@ class LearningPlan:
     images_per_cell: int | None = None
     budget: int | None = None
     note: str = ""
+    layout: PlanLayout | None = None
 
     @property
     def shared_stages(self) -> tuple[StageName, ...]:
@@ -120,10 +130,16 @@ class LearningPlan:
             "tags": baseline.pop("learning_tags"),
             "baseline": {name: value for name, value in baseline.items() if name not in _OF_A_RUN},
             "prompts": msgspec.to_builtins(self.prompts),
+            "layout": self.layout and {"cells": [dict(cell) for cell in self.layout.cells], "rows": self.layout.rows},
         }
 
 
 _OF_A_RUN = ("run_id", "learning_enabled", "images_per_prompt")
+
+
+class _Layout(msgspec.Struct, forbid_unknown_fields=True):
+    cells: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    rows: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -141,6 +157,7 @@ class _PlanFile(msgspec.Struct, forbid_unknown_fields=True):
     budget: int | None = None
     tags: list[str] = []
     note: str = ""
+    layout: _Layout | None = None
     version: int = PLAN_VERSION
 
 
@@ -196,7 +213,7 @@ def plan_from_dict(
         raise _wrong_field(exc) from exc
     if read.version != PLAN_VERSION:
         raise InvalidPlan("version", f"{read.version} was made by another StableNew; this one reads {PLAN_VERSION}")
-    return make_learning_plan(
+    plan = make_learning_plan(
         baseline=dataclasses.replace(_read_baseline(read.baseline), learning_tags=read.tags),
         prompts=[_read_prompt(each, place) for place, each in enumerate(read.prompts)] if prompts is None else prompts,
         settings=read.settings,
@@ -209,6 +226,7 @@ def plan_from_dict(
         budget=read.budget,
         note=read.note,
     )
+    return plan if read.layout is None else dataclasses.replace(plan, layout=_read_layout(read.layout))
 
 
 def read_plan_file(path: Path) -> dict[str, Any]:
@@ -230,6 +248,11 @@ def _wrong_field(error: msgspec.ValidationError) -> InvalidPlan:
     nearest = nearest_name(unknown[1], known)
     hint = f"did you mean {nearest}?" if nearest else f"there are: {', '.join(known)}"
     return InvalidPlan(unknown[1], f"no field is called so: {hint}")
+
+
+def _read_layout(said: _Layout) -> PlanLayout:
+    cells = (typed_values(cell, f"layout.cells[{place}]") for place, cell in enumerate(said.cells))
+    return PlanLayout(cells=tuple(cells), rows=said.rows)
 
 
 def _read_baseline(data: Mapping[str, Any]) -> PipelineConfig:

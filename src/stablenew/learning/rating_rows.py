@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ ROW_MAX = 6
 
 SURFACE = "experiment"
 _APART = 3
+_TAG = re.compile(r"\s*<[a-z]+:[^<>]*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +54,9 @@ def rows_to_rate(
     rows: dict[tuple[str, str, int | None], list[tuple[bool, RowPicture]]] = {}
     for record in records:
         if record.outcome.status == "ok" and record.outcome.images:
-            image, prompt = record.outcome.images[-1], record.prompt
+            image = record.outcome.images[-1]
             shown = RowPicture(record_id=record.run.record_id, path=image.path, sha256=image.sha256)
-            key = (prompt.prompt, prompt.negative_prompt, prompt.seed)
+            key = (plain_prompt(record), record.prompt.negative_prompt, record.prompt.seed)
             rows.setdefault(key, []).append((record.run.record_id in rated, shown))
     found: list[RatingRow] = []
     for (prompt_text, _, seed), pictures in rows.items():
@@ -62,6 +64,11 @@ def rows_to_rate(
             found.append(RatingRow(prompt=prompt_text, seed=seed, pictures=tuple(part)))
     chance.shuffle(found)
     return _with_repeats(found, repeats, chance)
+
+
+def plain_prompt(record: LearningRecord) -> str:
+    """The record's prompt without lora tags, which may themselves be under test."""
+    return _TAG.sub("", record.prompt.prompt).strip()
 
 
 def rated_by(ratings: Iterable[Rating], who: str | None) -> frozenset[str]:

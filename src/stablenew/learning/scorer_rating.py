@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from stablenew.learning.learning_feedback import Rating, in_order, new_rating
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.rating_fold import valid
+from stablenew.learning.rating_rows import plain_prompt
 from stablenew.learning.score_lines import ScoreLine
 from stablenew.learning.scorer_weight import Calibration, scorer_weight
 
@@ -50,29 +52,34 @@ def judge_scorer(
         score, said = scores.get(record.run.record_id), stars.get(record.run.record_id)
         if score is not None and said is not None:
             pairs.append((score.score, said))
-            prompts.append(record.prompt.prompt)
+            prompts.append(plain_prompt(record))
     return JudgedScorer(pairs=len(pairs), calibration=scorer_weight(pairs, prompts))
 
 
-def stand_in_ratings(scorer: str, scores: Mapping[str, ScoreLine], ratings: Iterable[Rating]) -> list[Rating]:
-    """The weak ratings with which a scorer stands in for a person: stars by fifths of `scores`, ties alike.
+def stand_in_ratings(
+    scorer: str, records: Iterable[LearningRecord], scores: Mapping[str, ScoreLine], ratings: Iterable[Rating]
+) -> list[Rating]:
+    """The weak ratings with which a scorer stands in for a person, for those of `records` that have a score.
 
-    Only what it has not said before (`ratings`) is given. A weak line never outweighs a person's.
+    What counts is how far a picture's score is from the mean of its row, so that a prompt or seed that scores well
+    makes no setting look good; stars are the fifths of that over all pictures, ties alike. Only what the scorer has not
+    said before (`ratings`) is given. A weak line never outweighs a person's.
     """
-    who, known = scorer_name(scorer), sorted(line.score for line in scores.values())
+    who, relative = scorer_name(scorer), _beside_their_row(records, scores)
+    known = sorted(relative.values())
     before: dict[str, list[Rating]] = {}
     for rating in ratings:
         if rating.who == who:
             before.setdefault(rating.record_id, []).append(rating)
     found = []
-    for record_id, line in sorted(scores.items()):
-        stars = _fifth(known, line.score)
+    for record_id, score in sorted(relative.items()):
+        stars = _fifth(known, score)
         said = [each.score for each in valid(in_order(before.get(record_id, ()))) if each.score is not None]
         if not said or said[-1] != stars:
             found.append(
                 new_rating(
                     record_id,
-                    image_sha256=line.image_sha256,
+                    image_sha256=scores[record_id].image_sha256,
                     who=who,
                     surface=SURFACE,
                     score=stars,
@@ -81,6 +88,17 @@ def stand_in_ratings(scorer: str, scores: Mapping[str, ScoreLine], ratings: Iter
                 )
             )
     return found
+
+
+def _beside_their_row(records: Iterable[LearningRecord], scores: Mapping[str, ScoreLine]) -> dict[str, float]:
+    """By record id each score less the mean of its row."""
+    rows: dict[tuple[str, str, int | None], dict[str, float]] = {}
+    for record in records:
+        if (line := scores.get(record.run.record_id)) is not None:
+            row = (plain_prompt(record), record.prompt.negative_prompt, record.prompt.seed)
+            rows.setdefault(row, {})[record.run.record_id] = line.score
+    means = {row: math.fsum(own.values()) / len(own) for row, own in rows.items()}
+    return {record_id: score - means[row] for row, own in rows.items() for record_id, score in own.items()}
 
 
 def _fifth(known: list[float], score: float) -> int:

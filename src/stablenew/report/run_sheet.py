@@ -8,7 +8,9 @@ from pathlib import Path
 
 from stablenew.atomic_file import write_atomically
 from stablenew.config import STAGES, StageName
-from stablenew.pipeline.run_folder import JournalLine, RunFolder, read_manifest
+from stablenew.learning.experiments import read_experiment
+from stablenew.learning.learning_adapter import variants_of
+from stablenew.pipeline.run_folder import JournalLine, RunFolder, RunManifest, read_manifest
 from stablenew.prompts.selection import variants_from_recipe
 from stablenew.report.contact_sheet import SheetEntry, contact_sheet
 from stablenew.variant import Variant
@@ -27,7 +29,7 @@ def write_run_sheet(workspace: Workspace, run_id: str) -> Path | None:
     """
     folder = RunFolder(workspace, run_id)
     manifest = read_manifest(workspace, run_id)
-    planned = variants_from_recipe(manifest.recipe) if manifest.recipe else None
+    planned = _variants(workspace, manifest) if manifest.recipe else None
     entries = list(_unplanned(folder) if planned is None else _planned(folder, planned))
     shown = _few_enough(entries)
     if not any(entry.path for entry in shown):
@@ -40,6 +42,16 @@ def write_run_sheet(workspace: Workspace, run_id: str) -> Path | None:
     path = folder.path / "sheet.png"
     write_atomically(path, buffer.getvalue())
     return path
+
+
+def _variants(workspace: Workspace, manifest: RunManifest) -> Iterable[Variant]:
+    """What the run was to make: an experiment's cells or their sources, or what its recipe says."""
+    recipe = manifest.recipe or {}
+    if "experiment" not in recipe:
+        return variants_from_recipe(recipe)
+    experiment = read_experiment(workspace, recipe["experiment"])
+    whole = variants_of(experiment.plan, experiment.experiment_id)
+    return whole if manifest.run_id == experiment.experiment_id else whole.sources
 
 
 def _few_enough(entries: list[SheetEntry]) -> list[SheetEntry]:
