@@ -60,6 +60,21 @@ class Workspace:
         return self.root / "experiments"
 
     @property
+    def taste(self) -> Path:
+        """What is known of tastes beside ratings: how old ratings fade, and the statistics of others."""
+        return self.root / "learning" / "taste"
+
+    @property
+    def cards(self) -> Path:
+        """Taste cards, one file each, every version kept."""
+        return self.root / "cards"
+
+    @property
+    def proofs(self) -> Path:
+        """Blind comparisons of old with new settings, one file each: what was planned before its first picture."""
+        return self.root / "proofs"
+
+    @property
     def index(self) -> Path:
         """The index over records and ratings: derived from them, and safe to delete."""
         return self.root / "learning" / "index.sqlite"

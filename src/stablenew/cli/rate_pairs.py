@@ -53,7 +53,8 @@ def rate_pairs(
 
 
 def _rating(row: Row, answer: str, who: str | None, decided_ms: int) -> Rating:
-    how = {"who": who, "blind": True, "surface": "pairs", "decided_ms": decided_ms}
+    shown = [picture.record_id for picture in row]
+    how = {"who": who, "blind": True, "surface": "pairs", "decided_ms": decided_ms, "shown": shown}
     if answer == "t":
         return tie(row, **how)
     better, worse = row if answer == "a" else reversed(row)
@@ -79,11 +80,16 @@ def _path(picture: RecordedPicture, root: Path) -> Path:
     return root / picture.path
 
 
-def _answer() -> str:
-    """One of a, b, t, s, u, q; the end of the input quits."""
-    click.echo(f"{_KEYS}  > ", nl=False)
+def read_key(prompt: str, keys: str) -> str:
+    """One of `keys`, the last of which is also what the end of the input means."""
+    click.echo(prompt, nl=False)
     while True:
-        key = click.getchar() if sys.stdin.isatty() else (sys.stdin.readline().strip()[:1] or "q")
-        if key.casefold() in tuple("abstuq"):
+        key = click.getchar() if sys.stdin.isatty() else (sys.stdin.readline().strip()[:1] or keys[-1])
+        if key.casefold() in tuple(keys):
             click.echo(key)
             return key.casefold()
+
+
+def _answer() -> str:
+    """One of a, b, t, s, u, q; the end of the input quits."""
+    return read_key(f"{_KEYS}  > ", "abtsuq")

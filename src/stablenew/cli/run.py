@@ -23,6 +23,7 @@ _FREE_TO_CHANGE = {"backend", "url", "durability", "strict", "resume"}
 @click.option("--model", metavar="M", help="Model name, folder, hub id or file [default: the backend's own].")
 @click.option("--url", metavar="URL", help="Address of the server, for backends that are one.")
 @click.option("--preset", metavar="NAME", help="Start from the settings of a preset.")
+@click.option("--card", metavar="NAME", help="Use the settings of a taste card: see stablenew card list.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting for the whole run; repeatable.")
 @click.option("--vary", multiple=True, metavar="NAME=A,B,C", help="Try several values, such as cfg_scale=3,5,7.")
 @click.option(

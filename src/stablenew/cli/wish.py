@@ -39,6 +39,7 @@ class Wish:
     model: str | None = None
     url: str | None = None
     preset: str | None = None
+    card: str | None = None
     settings: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     vary_together: tuple[str, ...] = ()
@@ -76,7 +77,7 @@ def wished_plan(wish: Wish, workspace: Workspace) -> tuple[Plan, tuple[StageName
     packs = [_filled_pack(path) for path in wish.packs]
     config, paused = split_stages(wished_config(wish, workspace, packs), wish.pause_before)
     axes = [*map(parse_axis, wish.vary), *map(parse_linked, wish.vary_together)]
-    axes = [_with_absolute_files(axis) for axis in axes]
+    axes = [_with_absolute_files(axis) for axis in axes] + _card_loras(wish, workspace, axes)
     return plan_packs(
         config,
         packs,
@@ -104,7 +105,7 @@ def wildcard_folders(packs: tuple[Path, ...], workspace: Workspace) -> tuple[Pat
 
 
 def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) -> PipelineConfig:
-    """The packs' own settings, then the preset's, then `--set`, then the options of their own. Raises InputError."""
+    """The packs' own settings, the preset's, the card's, `--set`, then the options of their own. Raises InputError."""
     changes: dict[str, object] = {}
     for pack in packs:
         settings, passed_over = settings_of_ancestor(pack.sidecar.preset)
@@ -113,6 +114,8 @@ def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) 
             click.echo(f"pack {pack.name}: {note}", err=True)
     if wish.preset is not None:
         changes |= read_preset(workspace, wish.preset).settings
+    if wish.card is not None:
+        changes |= _card_settings(wish.card, workspace)
     changes |= with_absolute_files(parse_assignments(wish.settings, "--set"))
     for name in ("model", "seed", "images_per_prompt", "stages"):
         if (value := getattr(wish, name)) is not None:
@@ -124,6 +127,33 @@ def wished_config(wish: Wish, workspace: Workspace, packs: Sequence[Pack] = ()) 
         learning_tags=[*wish.tags, *([f"preset:{wish.preset}"] if wish.preset is not None else [])],
     )
     return apply_settings(base, changes)
+
+
+def _card_settings(name: str, workspace: Workspace) -> dict[str, object]:
+    """What the card says now, telling on stderr where it was withdrawn. Raises NotFound."""
+    from stablenew.learning.card_store import current_card
+    from stablenew.learning.card_text import state_line
+    from stablenew.pipeline.card_presets import card_lora, settings_in_use
+
+    card = current_card(workspace, name)
+    if card.state == "withdrawn":
+        click.echo(f"card {name} is {state_line(card)}", err=True)
+    settings, passed_over = settings_in_use(workspace, card)
+    left_out = [each for each in passed_over if each != f"lora {card_lora(card)}"]
+    if left_out:
+        click.echo(f"card {name}: not a setting of a run, passed over: {', '.join(left_out)}", err=True)
+    return dict(settings)
+
+
+def _card_loras(wish: Wish, workspace: Workspace, axes: Sequence[Axis]) -> list[Axis]:
+    """The card's loras as an axis of one value, unless the run varies loras itself."""
+    if wish.card is None or any("lora" in axis.kinds for axis in axes):
+        return []
+    from stablenew.learning.card_store import current_card
+    from stablenew.pipeline.card_presets import card_lora
+
+    lora = card_lora(current_card(workspace, wish.card))
+    return [parse_axis(f"lora={lora}")] if lora else []
 
 
 def with_absolute_files(changes: dict[str, str]) -> dict[str, str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stablenew.learning.experiments import Experiment
     from stablenew.learning.learning_record import LearningRecord
 
-RATING_SCHEMA_VERSION = 1
+RATING_SCHEMA_VERSION = 2
 FILE_NAME = "ratings.jsonl"
 
 Score = Annotated[int, Meta(ge=1, le=5)]
@@ -47,7 +47,8 @@ class Rating:
 
     `who` is what the person configured, never guessed. `image_sha256` is the hash of the picture's file, so that a
     moved or renamed picture keeps its rating. `notes` replaces the person's earlier notes; "" removes them.
-    `better_than`: this picture was preferred to those; `equal_to`: neither it nor one of those was preferred.
+    `better_than`: this picture was preferred to those; `equal_to`: neither it nor one of those was preferred. `shown`:
+    the record ids of what was looked at together, left to right; a line that says nothing else was passed over.
     `undoes`: the `rating_id` of an earlier line, of the same person about the same record, that no longer counts.
     `blind`: whether the settings were hidden, None unknown. `weak`: not said but concluded, such as from a folder of
     favourites; a weak line never outweighs one that is not.
@@ -72,6 +73,7 @@ class Rating:
     surface: str = ""
     decided_ms: Annotated[int, Meta(ge=0)] | None = None
     weak: bool = False
+    shown: list[Identifier] = field(default_factory=list)
 
 
 class RatingWriter:

@@ -1,0 +1,80 @@
+"""A card in words, for every face that shows one. Each line says numbers that stand in the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stablenew.learning.prompt_class import ANY
+from stablenew.learning.recommendation import Estimate
+from stablenew.learning.taste_card import TasteCard
+from stablenew.learning.win_rate import counted
+
+
+def state_line(card: TasteCard) -> str:
+    """In a line: whether the settings were proved, and by what."""
+    measured = card.measured
+    if card.state == "withdrawn":
+        return (
+            f"withdrawn on {card.written_at[:10]}, the old settings are in use: {card.reason or 'no reason was given'}"
+        )
+    if measured is None:
+        return "not proved yet: stablenew prove makes blind pairs, old against new"
+    judge = f", judged by {measured.who}" if measured.who else ""
+    said = {"proved": "proved", "undecided": "judged, and not told apart from the old settings"}
+    return f"{said.get(card.state, 'not settled yet')}: wins {measured.rate.text}{judge} on {measured.judged_at[:10]}"
+
+
+def evidence_line(card: TasteCard) -> str:
+    """In a line: about what, from how much, since when, whose."""
+    about = f"model {card.model}" if card.model != ANY else "any model"
+    prompts = f"prompts {card.prompt_class}" if card.prompt_class != ANY else "any prompts"
+    whose = f", {card.who}" if card.who else ""
+    much = f"{counted(card.ratings, 'rating')} and {counted(card.choices, 'choice')}"
+    return f"{about}, {prompts}: from {much}, {card.made_at[:10]}{whose}"
+
+
+def card_lines(card: TasteCard) -> list[str]:
+    """What is known: expected stars and gain, what each change brings, the advice's sentences, the measured gain."""
+    gain = estimate_text(card.gain, signed=True)
+    lines = [
+        f"expected {estimate_text(card.expected)} stars, with the old settings "
+        f"{estimate_text(card.baseline_expected)}: {gain} ({counted(card.expected.images, 'image')})"
+    ]
+    for change in card.changes:
+        tested = counted(change.images, "image") if change.tested else "not tested"
+        lines.append(
+            f"{change.name} {value_text(change.before)} -> {value_text(change.after)}: "
+            f"{estimate_text(change.gain, signed=True)} stars ({tested})"
+        )
+    lines += [line for line in card.statements if line not in lines]
+    if card.measured is not None:
+        lines += card.measured.statements
+    lines += [f"warning: {each}" for each in card.warnings]
+    return lines + ([f"not tested: {', '.join(card.not_tested)}"] if card.not_tested else [])
+
+
+def history_lines(history: Sequence[TasteCard]) -> list[str]:
+    """One line a version, oldest first."""
+    lines = []
+    for number, card in enumerate(history, 1):
+        about = {
+            "measured": card.measured.rate.text if card.measured else "",
+            "withdrawn": card.reason,
+            "applied": f"to preset {card.reason}",
+        }.get(card.event, counted(card.ratings, "rating"))
+        lines.append(f"version {number}, {card.written_at[:16].replace('T', ' ')}: {card.event}, {about}")
+    return lines
+
+
+def estimate_text(estimate: Estimate, *, signed: bool = False) -> str:
+    """ "4.2 (3.8..4.6)", or with signs for a difference."""
+    sign = "+" if signed else ""
+    return f"{estimate.mean:{sign}.1f} ({estimate.low:{sign}.1f}..{estimate.high:{sign}.1f})"
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as people write it."""
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
