@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,7 +130,7 @@ def test_rows_are_rated_blind(workspace: Workspace) -> None:
     """Stars and the best of each row; undo takes back a row; nothing of the settings is shown; then nothing is left."""
     new("--prompt", "a red fox", "--prompt", "a boat", "--vary", "steps=10,20,30")
     stablenew("experiment", "run", "e")
-    answers = "3 4\n345\nb\nu\n111\n\n2 3 4\nz\nc\n"
+    answers = "3 4\n345\nb\nu\n333\nu\n111\n\n2 3 4\nz\nc\n"
     said = stablenew("experiment", "rate", "e", "--who", "ann", given=answers).output
     assert "steps=" not in said
     assert "type 3 numbers" in said
@@ -144,6 +147,36 @@ def test_rows_are_rated_blind(workspace: Workspace) -> None:
     assert len(package["choices"][0]["over"]) == 2
     assert "no row left" in stablenew("experiment", "rate", "e", "--who", "ann").output
     assert "row 1 of 2" in stablenew("experiment", "rate", "e", "--who", "bob", given="q\n").output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_a_terminal_that_can_shows_the_row_and_not_the_paths(workspace: Workspace) -> None:
+    """One picture with all of the row, side by side; the file names, which tell which was made first, are not shown."""
+    import pty
+
+    new("--prompt", "a red fox", "--vary", "steps=10,20")
+    stablenew("experiment", "run", "e")
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "stablenew", "experiment", "rate", "e"]
+    environment = os.environ | {"TERM": "xterm-kitty", "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environment, close_fds=True)
+    os.close(child)
+    os.write(parent, b"2 5\nb\n")
+    seen = b""
+    while True:
+        try:
+            read = os.read(parent, 65536)
+        except OSError:  # Linux says so when the other end is closed
+            break
+        if not read:
+            break
+        seen += read
+    os.close(parent)
+    assert process.wait(30) == 0
+    assert b"\x1b_Ga=T" in seen
+    assert b"from left to right" in seen
+    assert b".png" not in seen
+    assert b"1 rows rated, 2 pictures" in seen
 
 
 def test_rows_shown_twice_say_how_well_a_person_agrees_with_themselves(workspace: Workspace) -> None:

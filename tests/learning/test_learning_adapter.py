@@ -53,15 +53,18 @@ def test_any_prefix_is_a_smaller_experiment(
         design=design,
     )
     made: Counter[str | None] = Counter({cell.name: 0 for cell in whole.cells})
+    blocks: dict[int, set[tuple[str, int]]] = {}
     rows: dict[str | None, list[tuple[str, int]]] = {cell.name: [] for cell in whole.cells}
     for place, variant in enumerate(whole):
         assert (variant.index, variant.count, whole.row_of(variant)) == (place, len(whole), place // len(whole.cells))
         made[variant.cell] += 1
         rows[variant.cell].append((variant.prompt, variant.seed))
+        blocks.setdefault(whole.row_of(variant), set()).add((variant.prompt, variant.seed))
         assert max(made.values()) - min(made.values()) <= 1
         if (place + 1) % len(whole.cells) == 0:
             assert max(made.values()) == min(made.values())
     assert len({tuple(each) for each in rows.values()}) == 1
+    assert all(len(block) == 1 for block in blocks.values())
     assert budget is None or len(whole) <= budget
     assert len({variant.variant_id for variant in whole}) == len(whole)
     assert [variant.variant_id for variant in whole] == [variant.variant_id for variant in whole]

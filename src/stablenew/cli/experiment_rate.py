@@ -129,29 +129,44 @@ def _show(row: RatingRow, place: int, count: int, root: Path, protocol: Protocol
 
 def _ask(row: RatingRow) -> _Answer | str:
     """Stars and the best of the row, or one of s, u, q; the end of the input quits."""
-    count = len(row.pictures)
-    letters = _LETTERS[:count]
+    letters = _LETTERS[: len(row.pictures)]
+    while True:
+        stars = _ask_stars(letters)
+        if isinstance(stars, str):
+            return stars
+        best = _ask_best(letters)
+        if best == _QUIT:
+            return best
+        if best != _UNDO:
+            return stars, letters.index(best) if best else None
+
+
+def _ask_stars(letters: str) -> list[int | None] | str:
+    example = "3 " * len(letters)
     while True:
         click.echo(
-            f"stars for {letters[0]}..{letters[-1]}, as {'3 ' * count}(0: none; s: skip, u: undo, q: quit) > ", nl=False
+            f"stars for {letters[0]}..{letters[-1]}, as {example}(0: none; s: skip, u: undo, q: quit) > ", nl=False
         )
-        said = _line()
+        said = _line(at_end=_QUIT)
         if said in (_SKIP, _UNDO, _QUIT):
             return said
         digits = [sign for sign in said if not sign.isspace() and sign != ","]
-        if len(digits) == count and all(sign in "012345" for sign in digits):
-            break
-        click.echo(f"type {count} numbers from 1 to 5, one for each picture")
-    stars = [int(sign) or None for sign in digits]
+        if len(digits) == len(letters) and all(sign in "012345" for sign in digits):
+            return [int(sign) or None for sign in digits]
+        click.echo(f"type {len(letters)} numbers from 1 to 5, one for each picture")
+
+
+def _ask_best(letters: str) -> str:
+    """A letter, "" for none, u to give the stars again, or q."""
     while True:
-        click.echo(f"best of the row, {letters[0]}..{letters[-1]} (enter: none) > ", nl=False)
+        click.echo(f"best of the row, {letters[0]}..{letters[-1]} (enter: none; u: stars again, q: quit) > ", nl=False)
         said = _line(at_end="")
-        if said == "" or (len(said) == 1 and said in letters):
-            return stars, letters.index(said) if said else None
+        if said in ("", _UNDO, _QUIT) or (len(said) == 1 and said in letters):
+            return said
         click.echo(f"type one letter from {letters[0]} to {letters[-1]}")
 
 
-def _line(at_end: str = _QUIT) -> str:
+def _line(at_end: str) -> str:
     read = sys.stdin.readline()
     if not read:
         click.echo("")

@@ -86,7 +86,9 @@ def balanced_ranks(sizes: Sequence[int], count: int, first: _Ranks | None = None
 def _next_ranks(
     sizes: Sequence[int], chosen: Mapping[_Ranks, None], used: Counter[Any], pairs: Counter[Any], chance: random.Random
 ) -> _Ranks:
-    candidates = {_drawn(sizes, used, chance) for _ in range(_CANDIDATES)} - chosen.keys()
+    least = [_least_used(place, size, used) for place, size in enumerate(sizes)]
+    drawn = (tuple(ranks[int(chance.random() * len(ranks))] for ranks in least) for _ in range(_CANDIDATES))
+    candidates = set(drawn) - chosen.keys()
     if not candidates:
         candidates = set(itertools.islice(_unused(sizes, chosen, chance), _CANDIDATES))
 
@@ -98,14 +100,11 @@ def _next_ranks(
     return min(candidates, key=cost)
 
 
-def _drawn(sizes: Sequence[int], used: Counter[Any], chance: random.Random) -> _Ranks:
-    """One rank per setting among those used least."""
-    ranks = []
-    for place, size in enumerate(sizes):
-        least = min(used[place, rank] for rank in range(size))
-        open_ranks = [rank for rank in range(size) if used[place, rank] == least]
-        ranks.append(open_ranks[int(chance.random() * len(open_ranks))])
-    return tuple(ranks)
+def _least_used(place: int, size: int, used: Counter[Any]) -> list[int]:
+    """The ranks of one setting that were used least."""
+    counts = [used[place, rank] for rank in range(size)]
+    least = min(counts)
+    return [rank for rank, count in enumerate(counts) if count == least]
 
 
 def _unused(sizes: Sequence[int], chosen: Mapping[_Ranks, None], chance: random.Random) -> Iterator[_Ranks]:

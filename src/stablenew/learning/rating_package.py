@@ -31,12 +31,12 @@ HOW_TO_READ = (
 
 
 def package(experiment: Experiment, records: Iterable[LearningRecord], ratings: Iterable[Rating]) -> dict[str, Any]:
-    """JSON types, the same for the same records and ratings in any order. Raises InvalidPlan."""
+    """JSON types, the same for the same records and ratings, in whatever order they come. Raises InvalidPlan."""
     whole = variants_of(experiment.plan, experiment.experiment_id)
     known = {record.run.record_id: record for record in records}
     result = summarise(whole, sorted(known.values(), key=lambda record: record.run.record_id))
     said: dict[str, list[Rating]] = {}
-    for rating in sorted(ratings, key=lambda rating: rating.rating_id):
+    for rating in ratings:
         if rating.record_id in known:
             said.setdefault(rating.record_id, []).append(rating)
     pictures = _pictures(whole, {known[each].prompt.variant_id: known[each] for each in result.records}, said)
