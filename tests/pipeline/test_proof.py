@@ -268,6 +268,21 @@ def test_looking_meanwhile_settles_only_what_holds_at_every_moment(workspace: Wo
     assert conclude(workspace, proof, who="bob").card.state == "withdrawn"
 
 
+def test_what_is_not_settled_does_not_displace_what_is(workspace: Workspace) -> None:
+    """A second comparison that was only begun leaves the outcome of the first with the card, and says so."""
+    proof = begin(workspace)
+    judge(workspace, proof, wins=18)
+    second = plan_proof(workspace, current_card(workspace, "any"), pairs=4)
+    make_pairs(workspace, second)
+    with ProofSession(workspace, second, "ana") as session:
+        session.answer("left")
+    done = conclude(workspace, second, who="ana")
+    assert not done.stored
+    assert done.said[-1] == "until this is settled, the card keeps what was found before: 90 %, 70..97 %, 20 pairs"
+    found = current_card(workspace, "any")
+    assert (found.state, found.measured and found.measured.rate.pairs) == ("proved", 20)
+
+
 def test_a_card_without_a_difference_has_nothing_to_prove(workspace: Workspace) -> None:
     """Old and new settings the same: an error before anything is made."""
     animals(workspace)

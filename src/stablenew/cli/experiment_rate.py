@@ -14,6 +14,7 @@ import click
 from stablenew.cli.terminal_picture import Protocol, encode_picture, show, side_by_side, terminal_protocol
 from stablenew.learning.experiments import read_experiment, records_of_experiment
 from stablenew.learning.learning_feedback import Rating, RatingWriter, read_ratings, undo_of
+from stablenew.learning.rater_checks import RECENT, break_hint, check_rater, standing
 from stablenew.learning.rating_rows import SURFACE, RatingRow, rated_by, row_ratings, rows_to_rate
 from stablenew.learning.record_index import RecordIndex
 
@@ -42,16 +43,20 @@ def rate_rows(workspace: Workspace, experiment_id: str, *, who: str | None, repe
         return
     writer = RatingWriter(workspace.ratings)
     try:
-        _Session(rows, writer, workspace.root, who).ask_all()
+        mine = [rating for rating in ratings if rating.who == who]
+        _Session(rows, writer, workspace.root, who, mine).ask_all()
     finally:
         writer.close()
 
 
 class _Session:
-    """One sitting. `given` holds what was said per row, so that it can be taken back."""
+    """One sitting. `given` holds what was said per row, so that it can be taken back; `said` all that was ever said."""
 
-    def __init__(self, rows: list[RatingRow], writer: RatingWriter, root: Path, who: str | None) -> None:
+    def __init__(
+        self, rows: list[RatingRow], writer: RatingWriter, root: Path, who: str | None, said: list[Rating]
+    ) -> None:
         self._rows, self._writer, self._root, self._who = rows, writer, root, who
+        self._said, self._hint = said, ""
         self._protocol = terminal_protocol(os.environ, is_terminal=sys.stdout.isatty())
         self._given: dict[int, list[Rating]] = {}
 
@@ -71,12 +76,22 @@ class _Session:
             if not isinstance(answer, str):
                 decided_ms = round((time.monotonic() - started) * 1000)
                 said = row_ratings(row, answer[0], answer[1], who=self._who, decided_ms=decided_ms)
-                self._writer.append(*said)
+                self._store(said)
                 self._given[place] = said
             place += 1
         click.echo(f"{len(self._given)} rows rated, {sum(map(_stars_in, self._given.values()))} pictures")
         if agreement := self._agreement():
             click.echo(agreement)
+        for line in check_rater(self._said).statements:
+            click.echo(line)
+
+    def _store(self, said: list[Rating]) -> None:
+        """Store ratings or undo lines, and propose a break, once, when there is a reason for one."""
+        self._writer.append(*said)
+        self._said += said
+        before, self._hint = self._hint, break_hint(standing(self._said[-RECENT:]))
+        if self._hint and not before:
+            click.echo(self._hint)
 
     def _back(self, place: int) -> int:
         """Take back the newest answer; the place of its row."""
@@ -84,7 +99,7 @@ class _Session:
         if before is None:
             click.echo("nothing to undo")
             return place
-        self._writer.append(*(undo_of(rating, surface=SURFACE) for rating in self._given.pop(before)))
+        self._store([undo_of(rating, surface=SURFACE) for rating in self._given.pop(before)])
         click.echo("took back the last row")
         return before
 

@@ -138,7 +138,7 @@ def _ask(workspace: Workspace, proof: Proof, who: str | None) -> None:
         while session.state.next is not None and session.state.verdict != "worse":
             if not _ask_once(workspace, session):
                 break
-            hint = session.checks().take_a_break
+            hint = session.break_hint()
             if hint and not hinted:
                 click.echo(hint)
             hinted = hint

@@ -126,11 +126,6 @@ def keep_version(
     return kept
 
 
-def is_current(workspace: Workspace, card: TasteCard) -> bool:
-    """Whether nobody wrote another version since `card` was read."""
-    return current_card(workspace, card.name) == card
-
-
 def _adviser() -> Adviser:
     adviser: Adviser = import_module("stablenew.learning.advice").advise
     return adviser

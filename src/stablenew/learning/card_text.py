@@ -56,13 +56,17 @@ def card_lines(card: TasteCard) -> list[str]:
 
 def history_lines(history: Sequence[TasteCard]) -> list[str]:
     """One line a version, oldest first."""
-    lines = []
+    lines, seen_to = [], 0
     for number, card in enumerate(history, 1):
         about = {
             "measured": card.measured.rate.text if card.measured else "",
             "withdrawn": card.reason,
             "applied": f"to preset {card.reason}",
         }.get(card.event, counted(card.ratings, "rating"))
+        back = [each.name for each in card.presets if each.taken_back]
+        if len(back) > seen_to:
+            about = f"its presets were seen to: {', '.join(back)}"
+        seen_to = len(back)
         lines.append(f"version {number}, {card.written_at[:16].replace('T', ' ')}: {card.event}, {about}")
     return lines
 

@@ -27,6 +27,10 @@ SITTING_MAX = 150
 APART = 5
 """A second look at the same picture counts as a repeat when so many ratings lie between: else it is a correction."""
 
+RECENT = 500
+"""More of the newest ratings than one sitting has."""
+
+_SIDES_MIN = 10
 _EDGE = 20
 _HURRIED = 0.5
 _RECENT_REPEATS = 6
@@ -245,7 +249,7 @@ def _say_agreement(found: Share | None) -> str:
 
 
 def _say_sides(found: Share | None) -> str:
-    if found is None:
+    if found is None or found.n < _SIDES_MIN:
         return ""
     said = f"the left picture was picked {percent(found.mean)} % of {counted(found.n, 'time')}"
     bias = ": a leaning to one side" if found.low > 0.5 or found.high < 0.5 else ""

@@ -27,7 +27,7 @@ from stablenew.learning.blind_pairs import (
 from stablenew.learning.card_store import current_card, keep_version
 from stablenew.learning.learning_feedback import Rating, RatingWriter, rating_time, read_ratings, undo_of
 from stablenew.learning.learning_reader import read_current_records
-from stablenew.learning.rater_checks import Answer, RaterChecks, check_rater
+from stablenew.learning.rater_checks import RECENT, Answer, RaterChecks, break_hint, check_rater, standing
 from stablenew.learning.taste_card import CardState, TasteCard
 from stablenew.pipeline.card_presets import TakenBack, take_presets_back
 from stablenew.pipeline.proof import compares, proof_variants
@@ -99,6 +99,10 @@ class ProofSession:
         """The rater checks over everything this judge ever said."""
         return check_rater(self._said)
 
+    def break_hint(self) -> str:
+        """Why a break would be good now, "" where nothing speaks for it."""
+        return break_hint(standing(self._said[-RECENT:]))
+
     def _store(self, rating: Rating) -> None:
         self._writer.append(rating)
         self._said.append(rating)
@@ -148,6 +152,9 @@ def conclude(workspace: Workspace, proof: Proof, *, who: str | None, now: dateti
     if not compares(workspace, proof, card):
         others = f"card {card.name} has other settings by now: this outcome is not kept with it"
         return Conclusion(card=card, state=state, stored=False, said=(*said, others))
+    if gain.verdict == "open" and card.measured is not None and card.measured.verdict != "open":
+        earlier = f"until this is settled, the card keeps what was found before: {card.measured.rate.text}"
+        return Conclusion(card=card, state=state, stored=False, said=(*said, earlier))
     if card.measured is None or dataclasses.replace(gain, judged_at=card.measured.judged_at) != card.measured:
         measured = dataclasses.replace(card, measured=gain)
         if gain.verdict == "worse":
