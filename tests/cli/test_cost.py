@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.makers import make_config, make_variants
 
 from stablenew.cli import cli
-from stablenew.cli.cost import describe, is_large
+from stablenew.pipeline.cost import describe, is_large
 from stablenew.pipeline.pace import recorded_pace
 from stablenew.pipeline.pipeline_runner import PipelineRunner
 from stablenew.prompts.estimate import Estimate

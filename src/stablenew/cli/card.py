@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stablenew.cli.options import json_option, parse_assignments, workspace_option
+from stablenew.cli.options import json_option, workspace_option
 from stablenew.cli.rate import who_option
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ def apply_command(name: str, preset: str | None, settings: tuple[str, ...], yes:
     from stablenew.config import parse_value, resolve_setting
     from stablenew.pipeline.card_presets import apply_card, card_difference
     from stablenew.pipeline.presets import list_presets, read_preset
+    from stablenew.run_request import parse_assignments
 
     target = preset or name
     exists = target in list_presets(workspace)

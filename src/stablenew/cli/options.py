@@ -36,14 +36,3 @@ def _open_workspace(ctx: click.Context, _: click.Parameter, value: Path | None) 
     workspace = open_workspace(value)
     ctx.ensure_object(dict)["workspace"] = workspace.root  # where `main` logs what it cannot explain
     return workspace
-
-
-def parse_assignments(texts: tuple[str, ...], option: str) -> dict[str, str]:
-    """`("steps=20", ...)` as a dict. Raises click.BadParameter naming the option where there is no `=`."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint=option)
-        found[name.strip()] = value.strip()
-    return found

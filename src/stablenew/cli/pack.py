@@ -170,7 +170,7 @@ def _shown(found: Pack) -> dict[str, Any]:
 
 
 def _wildcards(pack_path: Path, workspace: Workspace) -> Wildcards:
-    from stablenew.cli.wish import wildcard_folders
     from stablenew.prompts.wildcards import Wildcards
+    from stablenew.run_request import wildcard_folders
 
     return Wildcards(folders=wildcard_folders((pack_path,), workspace))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stablenew.cli.options import json_option, parse_assignments, workspace_option
+from stablenew.cli.options import json_option, workspace_option
 
 if TYPE_CHECKING:
     from stablenew.workspace import Workspace
@@ -29,10 +29,10 @@ def save(
     name: str, settings: tuple[str, ...], from_run: str | None, note: str, replace: bool, workspace: Workspace
 ) -> None:
     """Save settings under a name."""
-    from stablenew.cli.wish import with_absolute_files
     from stablenew.config import PipelineConfig, apply_settings, config_from_dict, resolve_setting, setting_value
     from stablenew.pipeline.presets import Preset, preset_of, save_preset
     from stablenew.pipeline.run_folder import read_manifest
+    from stablenew.run_request import parse_assignments, with_absolute_files
 
     base = config_from_dict(read_manifest(workspace, from_run).config) if from_run else PipelineConfig()
     given = with_absolute_files(parse_assignments(settings, "--set"))
@@ -77,6 +77,7 @@ def apply_preset(name: str, settings: tuple[str, ...], workspace: Workspace) -> 
     """Show what a preset would change; `run --preset NAME` is what applies it to a run."""
     from stablenew.config import PipelineConfig, apply_settings, setting_value
     from stablenew.pipeline.presets import read_preset
+    from stablenew.run_request import parse_assignments
 
     current = apply_settings(PipelineConfig(), parse_assignments(settings, "--set"))
     for path, value in read_preset(workspace, name).settings.items():
@@ -134,8 +135,8 @@ def go(
     stablenew go "heroic portrait"
     """
     from stablenew.cli.run import run_action
-    from stablenew.cli.wish import with_absolute_files
     from stablenew.pipeline.presets import OneClickAction, list_actions, read_action, save_action
+    from stablenew.run_request import parse_assignments, with_absolute_files
 
     if list_them:
         for name in list_actions(workspace):

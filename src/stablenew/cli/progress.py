@@ -23,6 +23,7 @@ from stablenew.controller.events import (
     VariantFinished,
     advance,
 )
+from stablenew.controller.progress_text import counts_text, eta_text, lost_text, trouble_text
 
 if TYPE_CHECKING:
     from stablenew.controller.pipeline_controller import RunHandle
@@ -115,13 +116,13 @@ class BarFace:
                 description="making pictures" if progress.fraction > 0 else "loading the model",
                 total=1.0 if progress.total else None,
                 completed=progress.fraction,
-                counts=_counts(progress),
-                eta=_eta(progress, time.monotonic()),
+                counts=counts_text(progress),
+                eta=eta_text(progress, time.monotonic()),
             )
-        if isinstance(event, VariantFinished) and (said := _said_of(event.result)):
+        if isinstance(event, VariantFinished) and (said := trouble_text(event.result)):
             self._console.print(said, style="yellow", highlight=False, markup=False)
         if isinstance(event, RecordLost):
-            self._console.print(_lost(event), style="red", highlight=False, markup=False)
+            self._console.print(lost_text(event), style="red", highlight=False, markup=False)
 
     def close(self) -> None:
         self._bars.stop()
@@ -138,14 +139,14 @@ class PlainFace:
         if isinstance(event, RunStarted):
             self._say(f"run {event.run_id}: {event.variant_count} variants, {event.already_done} already done")
         if isinstance(event, VariantFinished):
-            if said := _said_of(event.result):
+            if said := trouble_text(event.result):
                 self._say(said)
             now = self._clock()
             if now >= self._next_s or progress.done == progress.total:
                 self._next_s = now + PLAIN_EVERY_S
-                self._say(f"{_counts(progress)} {_eta(progress, now)}".rstrip())
+                self._say(f"{counts_text(progress)} {eta_text(progress, now)}".rstrip())
         if isinstance(event, RecordLost):
-            self._say(_lost(event))
+            self._say(lost_text(event))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -186,35 +187,3 @@ def _variant_fields(result: VariantResult) -> dict[str, Any]:
         "error": result.failure.message if result.failure else None,
         "deviations": [msgspec.to_builtins(one) for stage in result.stages for one in stage.deviations],
     }
-
-
-def _counts(progress: Progress) -> str:
-    said = f"{progress.done}/{progress.total}"
-    for number, word in ((progress.failed, "failed"), (progress.deviations, "deviations")):
-        said += f", {number} {word}" if number else ""
-    return said + (f", {progress.lost_records} records lost" if progress.lost_records else "")
-
-
-def _eta(progress: Progress, now_s: float) -> str:
-    seconds = progress.eta_s(now_s)
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.0f} s left"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} left" if minutes >= 60 else f"{minutes}:{rest:02d} min left"
-
-
-def _said_of(result: VariantResult) -> str:
-    """What a person must be told of a variant, empty when all went well."""
-    name = f"variant {result.variant.index + 1} of {result.variant.count}"
-    if result.failure is not None and result.status == "failed":
-        return f"{name} failed: {result.failure.message}"
-    differing = [one for stage in result.stages for one in stage.deviations]
-    if differing:
-        return f"{name}: " + "; ".join(f"{one.setting}: asked {one.asked}, done {one.done}" for one in differing)
-    return ""
-
-
-def _lost(event: RecordLost) -> str:
-    return f"the learning record of variant {event.result.variant.index + 1} was lost; its picture is safe"

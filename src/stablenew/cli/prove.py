@@ -85,12 +85,12 @@ def _scorer(name: str) -> Any:
 def _plan(
     workspace: Workspace, card: TasteCard, packs: tuple[Path, ...], pairs: int, backend: str | None, url: str | None
 ) -> Proof:
-    from stablenew.cli.wish import Wish, wished_plan
     from stablenew.pipeline.proof import plan_proof
+    from stablenew.run_request import Wish, wished_plan
 
     variants = []
     if packs:
-        plan, _ = wished_plan(Wish(packs=packs, limit=pairs), workspace)
+        plan, _ = wished_plan(Wish(packs=packs, limit=pairs), workspace, lambda text: click.echo(text, err=True))
         variants = list(plan)
     return plan_proof(workspace, card, pairs=pairs, variants=variants, backend=backend, backend_url=url)
 

@@ -78,8 +78,8 @@ def run(
     stablenew run heroes.txt --set steps=30 --vary cfg_scale=4,7,10
     stablenew run heroes.txt --backend webui --stages txt2img,upscale --set upscale.scale=2
     """
-    from stablenew.cli.session import QUIET, exit_code, resume_run, run_plan
-    from stablenew.cli.wish import Wish, wished_options, wished_plan
+    from stablenew.cli.session import QUIET, SOURCE, exit_code, resume_run, run_plan
+    from stablenew.run_request import Wish, parse_assignments, wished_options, wished_plan
 
     log_level = "info" if verbose else QUIET
     if resume is not None:
@@ -89,21 +89,22 @@ def run(
         return exit_code(result)
     if not packs:
         raise click.UsageError("give at least one PACK (a text file of prompts), or try: stablenew demo")
-    wish = Wish(packs=packs, **chosen)
-    plan, paused = wished_plan(wish, workspace)
-    options = wished_options(wish, workspace)
+    settings = parse_assignments(chosen.pop("settings"), "--set")
+    wish = Wish(packs=packs, settings=settings, **chosen)
+    plan, paused = wished_plan(wish, workspace, _say)
+    options = wished_options(wish, workspace, SOURCE)
     result = run_plan(plan, options, as_json=as_json, sheet=sheet, paused_stages=paused, yes=yes, log_level=log_level)
     return exit_code(result)
 
 
 def run_action(action: OneClickAction, workspace: Workspace, *, backend: str | None, as_json: bool) -> int:
     """Run a one-click action and return the exit code. Raises what the run could not start for."""
-    from stablenew.cli.session import exit_code, run_plan
-    from stablenew.cli.wish import wish_of_action, wished_options, wished_plan
+    from stablenew.cli.session import SOURCE, exit_code, run_plan
+    from stablenew.run_request import wish_of_action, wished_options, wished_plan
 
     wish = wish_of_action(action, backend)
-    plan, _ = wished_plan(wish, workspace)
-    return exit_code(run_plan(plan, wished_options(wish, workspace), as_json=as_json, sheet=False))
+    plan, _ = wished_plan(wish, workspace, _say)
+    return exit_code(run_plan(plan, wished_options(wish, workspace, SOURCE), as_json=as_json, sheet=False))
 
 
 def _refuse_new_plan(packs: tuple[Path, ...], chosen: dict[str, Any]) -> None:
@@ -111,3 +112,7 @@ def _refuse_new_plan(packs: tuple[Path, ...], chosen: dict[str, Any]) -> None:
     if packs or given:
         said = ", ".join([*given, *(["PACK"] if packs else [])])
         raise click.UsageError(f"--resume goes on with the run as it was planned; leave out: {said}")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -10,9 +10,8 @@ from stablenew.app import AppOptions, open_app
 from stablenew.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
 from stablenew.cli.cost import confirm_cost
 from stablenew.cli.progress import follow
-from stablenew.errors import InputError
 from stablenew.log import set_console_level
-from stablenew.pipeline.run_folder import read_manifest
+from stablenew.run_request import continued_run
 from stablenew.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from stablenew.pipeline.run_values import RunResult
     from stablenew.prompts.randomizer import Plan
     from stablenew.workspace import Workspace
+
+SOURCE = "StableNewCLI"
+"""How records name this face."""
 
 QUIET = "critical"
 """The progress display says what a person must know, and the run's log file has the rest."""
@@ -66,28 +68,13 @@ def resume_run(
 
     Raises NotFound, or InputError when the run was not started from a plan.
     """
-    from stablenew.config import config_from_dict
-    from stablenew.prompts.selection import variants_from_recipe
-
-    manifest = read_manifest(workspace, run_id)
-    if manifest.recipe is None:
-        raise InputError(f"run {run_id} was not started from packs: the program that started it must resume it")
-    config = config_from_dict(manifest.config)
-    planned = variants_from_recipe(manifest.recipe)
-    variants = planned if only is None else [variant for variant in planned if variant.index in only]
-    options = AppOptions(
-        workspace=workspace,
-        source="StableNewCLI",
-        backend=backend or manifest.backend,
-        model=config.model,
-        url=url or (None if backend else manifest.backend_url),
-        durability=durability,
-        strict=strict,
+    going_on = continued_run(
+        workspace, run_id, SOURCE, backend=backend, url=url, durability=durability, strict=strict, only=only
     )
     set_console_level(log_level)
-    with open_app(options) as app:
-        result = follow(app.controller.start(config, variants, resume=True), as_json=as_json)
-    _conclude(result, options, config.learning_enabled, as_json=as_json, sheet=sheet)
+    with open_app(going_on.options) as app:
+        result = follow(app.controller.start(going_on.config, going_on.variants, resume=True), as_json=as_json)
+    _conclude(result, going_on.options, going_on.config.learning_enabled, as_json=as_json, sheet=sheet)
     return result
 
 
