@@ -144,9 +144,18 @@ class Setting:
         return said + (", or none" if self.optional else "")
 
 
-_SERVER_EXTRAS = ("hires_scale", "refiner", "restore_faces", "adetailer_model", "adetailer_options", "scripts")
+SERVER_EXTRAS: tuple[str, ...] = (
+    "hires_scale",
+    "refiner",
+    "restore_faces",
+    "adetailer_model",
+    "adetailer_options",
+    "scripts",
+)
+"""What only some servers can do, by the setting that asks for it; a backend's capabilities name those it can."""
+
 # Settings younger than the first variant ids: left out of the identity while at their default.
-_ADDED = frozenset(_SERVER_EXTRAS) | {
+_ADDED = frozenset(SERVER_EXTRAS) | {
     "hires_upscaler",
     "hires_steps",
     "hires_denoise",
@@ -155,6 +164,7 @@ _ADDED = frozenset(_SERVER_EXTRAS) | {
     "hires_cfg_scale",
     "refiner_switch_at",
 }
+_STEMS = {"hires_scale": "hires", "adetailer_model": "adetailer"}
 _METADATA = ("run_id", "one_click_action", "learning_enabled", "learning_tags")
 _ALIASES = {
     "sampler_name": "txt2img.sampler",
@@ -296,7 +306,12 @@ def server_extras_in_use(settings: Txt2ImgSettings | Img2ImgSettings) -> tuple[s
     A backend that cannot do one of them refuses the request instead of leaving it out.
     """
     names = {field.name for field in dataclasses.fields(settings)}
-    return tuple(name for name in _SERVER_EXTRAS if name in names and getattr(settings, name) not in (None, False))
+    return tuple(name for name in SERVER_EXTRAS if name in names and getattr(settings, name) not in (None, False))
+
+
+def extra_of(name: str) -> str | None:
+    """Which of the server extras a stage's setting (without its stage) belongs to; None: to none of them."""
+    return next((each for each in SERVER_EXTRAS if name == each or name.startswith(f"{_STEMS.get(each, each)}_")), None)
 
 
 def _deciding(settings: object) -> dict[str, Any]:

@@ -172,6 +172,7 @@ class Watch:
 class Capabilities:
     """What a backend can do now. Empty name tuples mean: it does not say, anything may be tried.
 
+    `extras`: which of `config.SERVER_EXTRAS` it does; the others are refused.
     `window` is how many requests are worth handing over at once. `native_size` (width, height) in pixels is used where
     a request leaves a side open; None when the backend decides itself.
     """
@@ -183,6 +184,8 @@ class Capabilities:
     models: tuple[str, ...] = ()
     vaes: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    adetailer_models: tuple[str, ...] = ()
+    extras: frozenset[str] = frozenset()
     window: int = 1
     native_size: tuple[int, int] | None = None
 

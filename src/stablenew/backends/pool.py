@@ -88,6 +88,8 @@ class PoolBackend:
             models=_union([can.models for can in found]),
             vaes=_union([can.vaes for can in found]),
             upscalers=_union([can.upscalers for can in found]),
+            adetailer_models=_union([can.adetailer_models for can in found if "adetailer_model" in can.extras]),
+            extras=frozenset(extra for can in found for extra in can.extras),
             window=sum(can.window for can in found),
             native_size=sizes.pop() if len(sizes) == 1 else None,
         )

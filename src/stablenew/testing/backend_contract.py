@@ -29,8 +29,16 @@ from stablenew.backends.base import (
     Watch,
 )
 from stablenew.backends.picture import read_pixels
-from stablenew.config import Img2ImgSettings, StageName, Txt2ImgSettings, UpscaleMethod, UpscaleSettings
-from stablenew.errors import Cancelled, StableNewError, UnknownChoice
+from stablenew.config import (
+    SERVER_EXTRAS,
+    Img2ImgSettings,
+    StageName,
+    Txt2ImgSettings,
+    UpscaleMethod,
+    UpscaleSettings,
+    server_extras_in_use,
+)
+from stablenew.errors import Cancelled, InputError, StableNewError, UnknownChoice, UnsupportedStage
 
 
 class BackendContract:
@@ -93,6 +101,23 @@ class BackendContract:
         for name, value in asked.items():
             assert name in excused or getattr(done, name) == value
         assert made.seconds >= 0
+
+    def test_extras_it_does_not_name_are_refused(self, backend: Backend) -> None:
+        """A setting that only some servers know is refused, never left out, where the backend does not claim it."""
+        every = Txt2ImgSettings(
+            hires_scale=2.0,
+            refiner="a model",
+            restore_faces=True,
+            adetailer_model="face",
+            adetailer_options="{}",
+            scripts='{"a script": {"args": []}}',
+        )
+        assert set(server_extras_in_use(every)) == set(SERVER_EXTRAS)
+        request = self.txt2img()
+        for name in set(SERVER_EXTRAS) - backend.capabilities().extras:
+            asked = dataclasses.replace(request.settings, **{name: getattr(every, name)})
+            with pytest.raises((UnsupportedStage, InputError)):
+                backend.check(dataclasses.replace(request, settings=asked))
 
     def test_same_seed_same_picture(self, backend: Backend) -> None:
         """The same request gives the same picture again."""

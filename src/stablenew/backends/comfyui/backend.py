@@ -17,7 +17,7 @@ from stablenew.backends.comfyui.job import Job, StoredPicture
 from stablenew.backends.comfyui.jobs import JobLine
 from stablenew.backends.comfyui.own import read_own_workflows
 from stablenew.backends.comfyui.plan import Plans
-from stablenew.backends.comfyui.resolve import LATENT_METHODS, PLAIN_UPSCALER, Shelf
+from stablenew.backends.comfyui.resolve import DONE_EXTRAS, LATENT_METHODS, PLAIN_UPSCALER, Shelf
 from stablenew.backends.comfyui.settings import DEFAULT_URL, ComfySettings, read_settings
 from stablenew.backends.credentials import Credential, find_credential, split_url
 from stablenew.backends.picture import read_pixels
@@ -75,6 +75,7 @@ class ComfyBackend:
             models=(*shelf.checkpoints, *shelf.diffusion_models),
             vaes=shelf.classes.choices("VAELoader", "vae_name"),
             upscalers=(*shelf.upscale_models, *LATENT_METHODS, PLAIN_UPSCALER),
+            extras=frozenset(DONE_EXTRAS),
             window=self._settings.depth * _WINDOW_PER_DEPTH,
             native_size=shelf.open_size,
         )

@@ -21,7 +21,7 @@ LATENT_METHODS = {
     "Latent (bislerp)": "bislerp",
 }
 PLAIN_UPSCALER = "Lanczos"
-_DONE_EXTRAS = ("hires_scale", "refiner")
+DONE_EXTRAS = ("hires_scale", "refiner")
 _BUILT_IN_VAES = ("none", "automatic", "baked")
 _BASE_SIZE = 512
 
@@ -93,7 +93,7 @@ def find_lora(shelf: Shelf, lora: Lora) -> LoraFile:
 def find_sampling(shelf: Shelf, request: StageRequest) -> Sampling:
     """How the request is sampled, in the server's names. Raises UnknownChoice."""
     settings = sampling_settings(request)
-    refuse_extras(shelf, settings, _DONE_EXTRAS)
+    refuse_extras(shelf, settings, DONE_EXTRAS)
     sampler, scheduler = _sampler_and_scheduler(shelf, settings.sampler or "", settings.scheduler or AUTOMATIC)
     return Sampling(
         seed=request.seed,

@@ -33,7 +33,7 @@ from stablenew.backends.webui.progress import read_state
 from stablenew.backends.webui.sender import Finished, Job, Patience, Sender
 from stablenew.backends.webui.settings import WebUISettings, read_settings
 from stablenew.backends.webui.verify import Made, verified
-from stablenew.config import STAGES
+from stablenew.config import SERVER_EXTRAS, STAGES
 from stablenew.errors import BackendUnavailable, Cancelled, GenerationFailed, StableNewError, UnknownChoice
 from stablenew.log import get_logger
 from stablenew.variant import Deviation
@@ -72,6 +72,8 @@ class WebUIBackend:
             models=tuple(entry.name.rpartition(" [")[0] or entry.name for entry in facts.models or ()),
             vaes=tuple(entry.name for entry in facts.vaes or ()),
             upscalers=facts.upscalers or () if facts.extras else (),
+            adetailer_models=facts.adetailer_models or (),
+            extras=_extras(facts),
             window=self._settings.window,
         )
 
@@ -303,3 +305,11 @@ def _follows(first: StageRequest, second: StageRequest) -> bool:
     if not (isinstance(first, Txt2ImgRequest) and isinstance(second, Txt2ImgRequest)):
         return False
     return second == dataclasses.replace(first, seed=first.seed + 1)
+
+
+def _extras(facts: ServerFacts) -> frozenset[str]:
+    """Which of the settings that only some servers know this one does."""
+    if facts.flavour == "sd.cpp":
+        return frozenset()
+    missing = {"adetailer_model", "adetailer_options"} if facts.adetailer_models is None else set()
+    return frozenset(SERVER_EXTRAS) - missing
