@@ -43,6 +43,7 @@ def open_fake(
             yield app
 
     options.setdefault("backend", BackendChoice(name="fake"))
+    options.setdefault("look_for_backends", lambda _: ())
     return Hand(StableNewGUI(workspace, open_app=opened, **options))
 
 
@@ -63,6 +64,10 @@ class Hand:
         window.report = window.bridge._failed = window.jobs._failed = listen  # type: ignore[method-assign]
         self.root.bind("<Destroy>", self._destroyed, add="+")
         self.root.deiconify()
+        self.root.update()
+        # Without a window manager the menu bar is added to the size asked for: what is asked for is the whole window.
+        menu = self.root.winfo_rooty() - self.root.winfo_y()
+        self.root.geometry(f"{self.root.winfo_width()}x{self.root.winfo_height() - menu}")
         self.root.update()
         self.root.focus_force()
         self.settle()
@@ -130,6 +135,10 @@ class Hand:
         assert found, f"nothing shows {text!r}; there is {sorted({_text(each) for each in self.all(under)})}"
         return found[0]
 
+    def shows(self, text: str) -> bool:
+        """Whether a visible widget shows exactly this."""
+        return any(_text(each) == text and each.winfo_ismapped() for each in self.all())
+
     def all(self, under: tkinter.Misc | None = None) -> Iterator[Any]:
         """Every widget in the window."""
         top = under or self.root
@@ -141,8 +150,8 @@ class Hand:
         """The window as it is on the screen."""
         self.settle()
         self.root.update_idletasks()
-        left, top = self.root.winfo_rootx(), self.root.winfo_rooty()
-        box = (left, top, left + self.root.winfo_width(), top + self.root.winfo_height())
+        left, top = self.root.winfo_rootx(), self.root.winfo_y()
+        box = (left, top, left + self.root.winfo_width(), self.root.winfo_rooty() + self.root.winfo_height())
         return ImageGrab.grab(box, xdisplay=self.root.winfo_screen() or None)
 
     def put_away(self) -> None:

@@ -37,8 +37,9 @@ class Clockwork:
         self.due = None
 
     def tick(self) -> None:
-        assert self.due is not None
-        self.due()
+        due, self.due = self.due, None
+        assert due is not None
+        due()
 
 
 def test_four_thousand_events_of_four_threads_arrive_in_order_on_tks_thread(
@@ -128,6 +129,19 @@ def test_a_handler_that_raises_is_told_and_the_rest_is_handled() -> None:
     assert [str(exc) for exc in told] == ["one"]
 
 
+def test_after_closing_nothing_more_is_handled() -> None:
+    """An event that closes the bridge is the last one."""
+    timer, got = Clockwork(), []
+    bridge = Bridge(timer, got.append, _raise)
+    bridge.start()
+    bridge.put(1)
+    bridge.call(bridge.close)
+    bridge.put(2)
+    timer.tick()
+    assert got == [1]
+    assert timer.due is None
+
+
 def test_of_jobs_with_one_key_only_the_newest_counts() -> None:
     """What an older job of the same key came to is dropped, even when it ends last."""
     timer, got = Clockwork(), []
@@ -179,20 +193,3 @@ def _wait_until(timer: Clockwork, done: Callable[[], object]) -> None:
 
 def _raise(event: object) -> None:
     raise AssertionError(event)
-
-
-def test_nothing_is_handled_once_the_bridge_is_closed() -> None:
-    """Also when an event itself closes it, as the last one of a window does: its widgets are gone."""
-    timer, got = Clockwork(), []
-
-    def handle(event: object) -> None:
-        got.append(event)
-        bridge.close()
-
-    bridge = Bridge(timer, handle, _raise)
-    bridge.start()
-    bridge.put(1)
-    bridge.put(2)
-    timer.tick()
-    timer.tick()
-    assert got == [1]

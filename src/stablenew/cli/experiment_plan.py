@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stablenew.backends.registry import DEFAULT_BACKEND, BackendOptions, open_backend
-from stablenew.cli.wish import Wish, wildcard_folders, wished_config
 from stablenew.errors import BackendUnavailable, InvalidPlan
 from stablenew.learning.experiments import Experiment, new_experiment, save_experiment
 from stablenew.learning.learning_adapter import variants_of
@@ -23,6 +22,7 @@ from stablenew.pipeline.presets import preset_of
 from stablenew.prompts.axes import parse_axis
 from stablenew.prompts.pack import read_pack
 from stablenew.prompts.wildcards import Wildcards
+from stablenew.run_request import Wish, parse_assignments, wildcard_folders, wished_config
 from stablenew.variant import PromptLine
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _data(asked: Asked, said: Mapping[str, Any], workspace: Workspace) -> dict[s
         packs=(),
         model=asked.model,
         preset=asked.preset,
-        settings=asked.settings,
+        settings=parse_assignments(asked.settings, "--set"),
         seed=asked.seed,
         stages=asked.stages,
         tags=asked.tags,

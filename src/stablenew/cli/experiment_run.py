@@ -9,7 +9,6 @@ import click
 
 from stablenew.app import AppOptions, open_app
 from stablenew.cli import EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED
-from stablenew.cli.cost import MANY_IMAGES
 from stablenew.cli.progress import follow
 from stablenew.cli.session import QUIET
 from stablenew.controller.events import Event, ExperimentFinished
@@ -17,6 +16,7 @@ from stablenew.errors import InputError
 from stablenew.learning.experiments import read_experiment
 from stablenew.learning.learning_adapter import variants_of
 from stablenew.log import set_console_level
+from stablenew.pipeline.cost import MANY_IMAGES
 
 if TYPE_CHECKING:
     from stablenew.learning.learning_runner import LearningResult

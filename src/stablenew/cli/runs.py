@@ -103,11 +103,12 @@ def promote(
     as_json: bool,
 ) -> int:
     """Take the chosen pictures of a run through its remaining stages, with their own prompts and seeds."""
-    from stablenew.cli.promote import begin, chosen_indices
+    from stablenew.cli.promote import chosen_indices, named_stages
     from stablenew.cli.session import exit_code, resume_run
+    from stablenew.pipeline.promotion import promote_run
 
     indices = chosen_indices(workspace, run_id, variants, min_rating)
-    promoted = begin(workspace, run_id, indices, stages, new_run_id)
+    promoted = promote_run(workspace, run_id, indices, named_stages(stages), new_run_id)
     return exit_code(resume_run(workspace, promoted, backend=backend, url=url, as_json=as_json, sheet=sheet))
 
 

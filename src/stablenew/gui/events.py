@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from stablenew.backends.base import Capabilities
@@ -97,6 +98,13 @@ class ProposeSettings:
     prompt: str = ""
     negative_prompt: str = ""
     left_out: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesDropped:
+    """Files were dropped on the window: packs, or a picture whose settings are wanted."""
+
+    paths: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

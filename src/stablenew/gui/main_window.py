@@ -32,25 +32,31 @@ from __future__ import annotations
 import importlib
 import os
 import tkinter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import msgspec
 import ttkbootstrap as ttk
 
 from stablenew.app import AppOptions, open_app
 from stablenew.backends.base import Capabilities
-from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunStarted, StateChanged, VariantFinished
+from stablenew.backends.probe import BackendStatus, found_backends
+from stablenew.backends.registry import DEFAULT_BACKEND
+from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunStarted, VariantFinished
 from stablenew.controller.pipeline_controller import PipelineController
 from stablenew.errors import StableNewError
 from stablenew.gui.bridge import Bridge
 from stablenew.gui.connection import Connection, OpenApp
+from stablenew.gui.drop import accept_files
 from stablenew.gui.events import (
     BackendChanged,
     BackendChoice,
     CompareRecords,
+    FilesDropped,
     LearningSwitched,
     OpenGrid,
     OpenRun,
@@ -61,9 +67,13 @@ from stablenew.gui.events import (
 )
 from stablenew.gui.jobs import Jobs
 from stablenew.gui.library import Library
+from stablenew.gui.menu import add_menu
 from stablenew.gui.notices import Action, Notice, NoticeBar
+from stablenew.gui.picture_settings import read_pasted
 from stablenew.gui.rating_book import RatingBook
 from stablenew.gui.rating_desk import RatingDesk
+from stablenew.gui.recent_runs import RecentRuns
+from stablenew.gui.scrolling import calm_wheel
 from stablenew.gui.state import ThemeName, WindowState, read_state, with_tab_memory, write_state
 from stablenew.gui.status_bar import StatusBar
 from stablenew.gui.theme import Theme
@@ -71,6 +81,9 @@ from stablenew.learning.learning_feedback import RatingWriter
 from stablenew.log import get_logger
 from stablenew.mishaps import describe_mistake, describe_os_error
 from stablenew.workspace import USER_VARIABLE, Workspace
+
+if TYPE_CHECKING:
+    from stablenew.gui.tabs.run import RunTab
 
 log = get_logger("stablenew.gui")
 
@@ -101,8 +114,16 @@ OWNERS: Mapping[type, str] = {
     CompareRecords: "compare",
     ProposeSettings: "run",
     ResumeRun: "run",
+    FilesDropped: "run",
 }
 """Which tab comes to the front for an event."""
+
+
+@runtime_checkable
+class HasPanes(Protocol):
+    """A tab that is divided: F6 goes from pane to pane."""
+
+    panes: ttk.Panedwindow
 
 
 class Tab(Protocol):
@@ -120,10 +141,12 @@ class StableNewGUI:
         *,
         backend: BackendChoice | None = None,
         open_app: OpenApp = open_app,
+        look_for_backends: Callable[[Path], tuple[BackendStatus, ...]] = found_backends,
         tabs: tuple[TabEntry, ...] = TABS,
     ) -> None:
-        self.workspace = workspace
+        self.workspace, self.source = workspace, SOURCE
         self.state = read_state(workspace)
+        self.scale_choice: tkinter.StringVar
         self.root = ttk.App(title="StableNew", iconphoto=None)
         self.root.report_callback_exception = self._report_callback
         self.theme = Theme(self.root, self.state.theme, self.state.scale)
@@ -138,17 +161,21 @@ class StableNewGUI:
         )
         self.connection = Connection(open_app, self._app_options, self.bridge.put)
         self.backend: BackendChanged | None = None
+        self.find_backends = partial(look_for_backends, workspace.root)
         self._entries = tabs
         self._tabs: dict[str, Tab] = {}
         self._holders: dict[str, ttk.Frame] = {}
         self._so_far: list[object] = []
         self._ending = False
         self._unsaved: str | None = None
+        calm_wheel(self.root)
         self._lay_out()
         self.bridge.start()
         self.select(self.state.tab)
-        if backend is not None:
-            self.choose_backend(backend)
+        add_menu(self)
+        accept_files(self.notebook, lambda paths: self.send(FilesDropped(paths=paths)))
+        self._ask_about_learning()
+        self.choose_backend(backend or self._last_backend())
 
     @property
     def controller(self) -> PipelineController | None:
@@ -231,6 +258,47 @@ class StableNewGUI:
         self.notices.drop("learning")
         self._handle(LearningSwitched(on=on))
 
+    def toggle_recent(self) -> None:
+        """Show or hide the panel of recent learning runs."""
+        if self.recent.winfo_ismapped():
+            self.recent.grid_remove()
+        else:
+            self.recent.grid(row=2, column=0, sticky="ew")
+            self.recent.read()
+            self.recent.table.focus_set()
+
+    @property
+    def tab_keys(self) -> tuple[str, ...]:
+        """The tabs from left to right."""
+        return tuple(self._holders)
+
+    def run_pipeline(self) -> None:
+        """What the Run tab's button does."""
+        self._run_tab().orders.run()
+
+    def stop_pipeline(self) -> None:
+        """What the Stop button does."""
+        self._run_tab().orders.stop()
+
+    def ask_picture(self) -> None:
+        """Ask for a picture, and show its settings."""
+        self._run_tab().orders.ask_picture()
+
+    def paste_settings(self) -> None:
+        """Show the settings that were copied somewhere."""
+        try:
+            text = self.root.clipboard_get()
+        except tkinter.TclError:
+            self.notify(Notice(text="The clipboard holds no text.", severity="warning", key="paste"))
+            return
+        self.jobs.start(lambda: read_pasted(text), self.send)
+
+    def use_scale(self) -> None:
+        """Take the size chosen in the menu, from the next start on."""
+        chosen = self.scale_choice.get()
+        self.keep(replace(self.state, scale=float(chosen) if chosen else None))
+        self.notify(Notice(text="The new size holds from the next start on.", key="scale"))
+
     def close(self) -> None:
         """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost."""
         controller = self.controller
@@ -256,6 +324,37 @@ class StableNewGUI:
         again = Action(label="Try again", do=self._desk.try_again)
         self.notify(Notice(text=text, severity="bad", key="ratings", actions=(again,)))
 
+    def _run_tab(self) -> RunTab:
+        return cast("RunTab", self._made("run"))
+
+    def parts(self) -> list[tkinter.Misc]:
+        """The parts of the window that F6 goes through: the notices, the tab's panes, the panel, the status bar."""
+        tab: object = self._tabs.get(self.state.tab)
+        inside = [self.root.nametowidget(name) for name in tab.panes.panes()] if isinstance(tab, HasPanes) else [tab]
+        return [
+            self.notices,
+            *(each for each in inside if isinstance(each, tkinter.Misc)),
+            self.recent,
+            self.status_bar,
+        ]
+
+    def _last_backend(self) -> BackendChoice:
+        try:
+            return msgspec.convert(self.recall("run").get("backend"), BackendChoice)
+        except msgspec.ValidationError:
+            return BackendChoice(name=DEFAULT_BACKEND)
+
+    def _ask_about_learning(self) -> None:
+        if self.state.learning is not None:
+            return
+        text = (
+            "Learning Mode keeps one record for every picture of a run (prompt, settings, seed, seconds) on this "
+            f"machine, in {self.workspace.records}, so that your ratings can tell which settings work. Turn it on?"
+        )
+        turn_on = Action(label="Turn on", do=lambda: self.switch_learning(True))
+        leave_off = Action(label="Leave off", do=lambda: self.switch_learning(False))
+        self.notify(Notice(text=text, actions=(turn_on, leave_off), key="learning"))
+
     def _app_options(self, choice: BackendChoice) -> AppOptions:
         return AppOptions(
             workspace=self.workspace, source=SOURCE, backend=choice.name, url=choice.url, model=choice.model
@@ -277,8 +376,9 @@ class StableNewGUI:
             self._holders[entry.key] = holder
             self.notebook.add(holder, text=entry.title)
         self.notebook.bind("<<NotebookTabChanged>>", self._tab_changed)
+        self.recent = RecentRuns(root, self)
         self.status_bar = StatusBar(root, self)
-        self.status_bar.grid(row=2, column=0, sticky="ew")
+        self.status_bar.grid(row=3, column=0, sticky="ew")
         root.bind("<Configure>", self._moved)
 
     def _made(self, key: str) -> Tab:
@@ -300,13 +400,12 @@ class StableNewGUI:
 
     def _handle(self, event: object) -> None:
         self._keep_up(event)
-        for told in (self.status_bar, *self._tabs.values()):
+        everybody: tuple[Tab, ...] = (self.status_bar, self.recent, *self._tabs.values())
+        for told in everybody:
             try:
                 told.handle(event)
             except Exception as exc:  # noqa: BLE001  # part of Tk's callback hook: the other tabs are told all the same
                 self.report(exc)
-        if isinstance(event, (RunFinished, RunFailed, StateChanged)):
-            self.root.title(self.status_bar.title)
 
     def _keep_up(self, event: object) -> None:
         if isinstance(event, BackendChanged):
@@ -340,6 +439,8 @@ class StableNewGUI:
             write_state(self.workspace, self.state)
         except OSError as exc:
             log.warning("the window's settings could not be stored", error=describe_os_error(exc))
+        for pending in self.root.tk.splitlist(self.root.tk.call("after", "info")):
+            self.root.tk.call("after", "cancel", pending)  # the widget that asked for it forgets it by itself
         self.root.destroy()
 
 

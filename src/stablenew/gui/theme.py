@@ -94,6 +94,9 @@ class Theme:
         style = ttk.Style.get_instance()
         if f"{NAME}-light" not in style.theme_names():
             for definition in _FAMILY.to_definitions():
+                palette = _PALETTES["dark" if definition.mode == "dark" else "light"]
+                definition.colors.inputbg = palette.field
+                definition.colors.border = palette.border
                 style.register_theme(definition)
         self.use(name)
 
@@ -132,6 +135,14 @@ class Theme:
         style.configure("Title.TLabel", font=TITLE)
         style.configure("Small.TLabel", font=SMALL)
         style.configure("Treeview", rowheight=self.px(22))
+        chosen = [("selected", palette.selection)], [("selected", palette.foreground)]
+        style.map("Treeview", background=chosen[0], foreground=chosen[1])
+        style.configure("TNotebook.Tab", padding=(self.px(16), self.px(6)))
+        style.configure("TEntry", padding=self.px(3))
+        style.configure("TCombobox", padding=tuple(map(self.px, (5, 3, 6, 2))))
+        style.configure("TSpinbox", padding=tuple(map(self.px, (6, 3))))
+        style.configure("TButton", padding=tuple(map(self.px, (10, 3))))
+        style.configure("TMenubutton", padding=tuple(map(self.px, (10, 3, 6, 3))))
 
 
 HEADING, TITLE, SMALL = "StableNewHeading", "StableNewTitle", "StableNewSmall"

@@ -6,12 +6,17 @@ records: the old run's say what was done then, the new run's what was done with 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from stablenew.config import STAGES, StageName
 from stablenew.errors import InputError
-from stablenew.pipeline.run_folder import JournalLine, RunFolder, RunManifest, open_run
+from stablenew.pipeline.run_folder import JournalLine, RunFolder, RunManifest, open_run, read_manifest
+from stablenew.pipeline.run_values import timestamp
+from stablenew.prompts.randomizer import Plan
+from stablenew.prompts.selection import select, variants_from_recipe
 from stablenew.variant import Variant
 from stablenew.workspace import Workspace
 
@@ -64,3 +69,47 @@ def carried_over(line: JournalLine, variant: Variant) -> JournalLine:
 def promoted_config(parent: RunManifest, run_id: str, stages: tuple[StageName, ...]) -> dict[str, Any]:
     """The parent's config for the promoted run."""
     return {**parent.config, "run_id": run_id, "stages": list(stages)}
+
+
+def promote_run(
+    workspace: Workspace,
+    run_id: str,
+    indices: frozenset[int],
+    stages: tuple[StageName, ...] = (),
+    new_run_id: str | None = None,
+) -> str:
+    """Make the folder of a run that goes on with the pictures `indices` of a run, ready to be resumed; its run id.
+
+    `stages` are those to go on with, else the ones the run paused at. Raises InputError, NotFound.
+    """
+    parent = read_manifest(workspace, run_id)
+    if parent.recipe is None:
+        raise InputError(f"run {run_id} was not started from packs and cannot be promoted here")
+    every = stages_left(parent, stages)
+    planned = variants_from_recipe(parent.recipe)
+    selection = select(planned if isinstance(planned, Plan) else planned.plan, indices, every)
+    promoted = dataclasses.replace(
+        parent,
+        run_id=new_run_id or f"{run_id}-promoted",
+        created_at=timestamp(datetime.now(UTC)),
+        variant_count=len(selection),
+        recipe=selection.recipe(),
+        paused_stages=(),
+        promoted_from=run_id,
+    )
+    promoted = dataclasses.replace(promoted, config=promoted_config(parent, promoted.run_id, every))
+    begin_promotion(workspace, parent, promoted, selection)
+    return promoted.run_id
+
+
+def rated_at_least(workspace: Workspace, run_id: str, min_rating: float) -> frozenset[int]:
+    """The variants of a run (indices from 0) that are rated that well."""
+    from stablenew.learning.learning_reader import read_current_records
+    from stablenew.learning.rating_fold import read_feedback
+
+    scores = {record_id: said.score for record_id, said in read_feedback(workspace.ratings).items()}
+    return frozenset(
+        record.pipeline.variant_index
+        for record in read_current_records(workspace.records, run_id)
+        if (scores.get(record.run.record_id) or 0) >= min_rating
+    )

@@ -50,6 +50,22 @@ def summarise_run(workspace: Workspace, run_id: str) -> RunSummary:
     return RunSummary(manifest=manifest, folder=folder.path, ok=ok, failed=failed)
 
 
+def unfinished_runs(workspace: Workspace, newest: int = 20) -> list[RunSummary]:
+    """Of the `newest` runs those that can be resumed and have variants left, the newest first."""
+    if not workspace.runs.is_dir():
+        return []
+    names = sorted((path.name for path in workspace.runs.iterdir() if path.is_dir()), reverse=True)
+    found = []
+    for name in names[:newest]:
+        try:
+            summary = summarise_run(workspace, name)
+        except InputError:
+            continue
+        if summary.unfinished and summary.manifest.recipe is not None:
+            found.append(summary)
+    return sorted(found, key=lambda summary: summary.manifest.created_at, reverse=True)
+
+
 def last_statuses(folder: RunFolder) -> dict[int, dict[StageName, str]]:
     """By variant index: the newest status of each of its stages."""
     found: dict[int, dict[StageName, str]] = {}
