@@ -19,7 +19,7 @@ from stablenew.learning.card_store import (
 from stablenew.learning.card_text import card_lines, evidence_line, history_lines, state_line
 from stablenew.learning.learning_feedback import RatingWriter, new_rating
 from stablenew.learning.learning_reader import read_current_records
-from stablenew.learning.taste_card import TasteCard, card_name, difference
+from stablenew.learning.taste_card import TasteCard, card_names_for, difference
 from stablenew.workspace import Workspace
 
 
@@ -110,7 +110,7 @@ def test_a_card_shows_the_pictures_that_prove_it(workspace: Workspace) -> None:
 )
 def test_names_are_what_people_call_models_and_safe_for_files(model: str, prompt_class: str, name: str) -> None:
     """Folder, ending and hash go; signs a file system refuses become hyphens."""
-    assert card_name(model, prompt_class) == name
+    assert card_names_for(model, prompt_class, None)[0] == name
 
 
 def test_two_models_of_one_name_get_two_cards(workspace: Workspace) -> None:
@@ -121,6 +121,14 @@ def test_two_models_of_one_name_get_two_cards(workspace: Workspace) -> None:
     assert second.name.startswith("dream-")
     assert card(workspace, advice(ratings=50), model="two/dream.safetensors").name == second.name
     assert [each.model for each in list_cards(workspace)] == ["one/dream.safetensors", "two/dream.safetensors"]
+
+
+def test_two_people_have_two_cards(workspace: Workspace) -> None:
+    """The second person's card of a model is called after both, and neither displaces the other."""
+    assert card(workspace, model="dream", who="ana").name == "dream"
+    assert card(workspace, model="dream", who="bob").name == "dream-bob"
+    assert card(workspace, advice(ratings=50), model="dream", who="ana").name == "dream"
+    assert [(each.name, each.ratings) for each in list_cards(workspace)] == [("dream", 50), ("dream-bob", 48)]
 
 
 def test_a_card_that_is_not_there_names_those_that_are(workspace: Workspace) -> None:

@@ -213,7 +213,7 @@ def proof_statements(proof: Proof, state: ProofState) -> tuple[str, ...]:
         )
     if state.skipped or state.missing:
         said.append(f"not counted: {state.skipped} passed over, {state.missing} without both pictures")
-    said.append(f"it speaks of the {counted(prompts, 'prompt')} that were shown, and of prompts like these")
+    said.append(f"shown were {counted(prompts, 'prompt')}: how far it holds for others is not measured")
     return tuple(said)
 
 

@@ -19,9 +19,8 @@ from stablenew.learning.taste_card import (
     CardEvent,
     ProofImage,
     TasteCard,
-    card_name,
+    card_names_for,
     card_of,
-    distinct_card_name,
     proof_image,
 )
 from stablenew.learning.value_lines import append_value, read_values
@@ -65,7 +64,7 @@ def make_card(
     advise = adviser or _adviser()
     asked = {"model": None if model == ANY else model, "pack": None if prompt_class == ANY else prompt_class}
     advice = advise(workspace, **asked, who=who, purpose=purpose)
-    name, history = _own_history(workspace, model, prompt_class)
+    name, history = _own_history(workspace, model, prompt_class, who)
     before = history[-1] if history else None
     if not advice.enough:
         return MadeCard(card=before, advice=advice, stored=False, said=f"not enough evidence: {advice.reason}")
@@ -135,14 +134,16 @@ def _versions(workspace: Workspace, name: str) -> tuple[TasteCard, ...]:
     return tuple(read_values(card_path(workspace, name), TasteCard))
 
 
-def _own_history(workspace: Workspace, model: str, prompt_class: str) -> tuple[str, tuple[TasteCard, ...]]:
-    """The name of the card of this model and class, and its versions so far."""
-    name = card_name(model, prompt_class)
-    history = _versions(workspace, name)
-    if history and (history[-1].model, history[-1].prompt_class) != (model, prompt_class):
-        name = distinct_card_name(model, prompt_class)
+def _own_history(
+    workspace: Workspace, model: str, prompt_class: str, who: str | None
+) -> tuple[str, tuple[TasteCard, ...]]:
+    """The name of this person's card of this model and class, and its versions so far."""
+    *names, last = card_names_for(model, prompt_class, who)
+    for name in names:
         history = _versions(workspace, name)
-    return name, history
+        if not history or (history[-1].model, history[-1].prompt_class, history[-1].who) == (model, prompt_class, who):
+            return name, history
+    return last, _versions(workspace, last)
 
 
 def _images(workspace: Workspace, record_ids: tuple[str, ...]) -> list[ProofImage]:

@@ -155,16 +155,16 @@ def card_of(
     )
 
 
-def card_name(model: str, prompt_class: str) -> str:
-    """The name a card goes by: the model's, and the class's behind it; only signs that any file system takes."""
+def card_names_for(model: str, prompt_class: str, who: str | None) -> tuple[str, ...]:
+    """The names a card may go by, best first: the model's with the class's behind it, then the person's, then a hash's.
+
+    Later ones are for a model, class or person whose first name is another card's already.
+    """
     parts = [model_stem(model) if model != ANY else ANY, *([prompt_class] if prompt_class != ANY else [])]
-    plain = "-".join(re.sub(r"[^\w.+ -]+", "-", part).strip("-. ") for part in parts)[:60].strip("-. ")
-    return plain or f"card-{_digest(model, prompt_class)}"
-
-
-def distinct_card_name(model: str, prompt_class: str) -> str:
-    """A name no other model and class has: where `card_name` is another's already."""
-    return f"{card_name(model, prompt_class)}-{_digest(model, prompt_class)}"
+    digest = hashlib.sha256(f"{model}\0{prompt_class}\0{who or ''}".encode()).hexdigest()[:6]
+    short = _plain(parts)
+    names = [short, _plain([*parts, who]) if who else "", f"{short}-{digest}" if short else f"card-{digest}"]
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def proof_image(record: LearningRecord) -> ProofImage | None:
@@ -198,5 +198,6 @@ def _change(change: Any) -> CardChange:
     )
 
 
-def _digest(model: str, prompt_class: str) -> str:
-    return hashlib.sha256(f"{model}\0{prompt_class}".encode()).hexdigest()[:6]
+def _plain(parts: Iterable[str]) -> str:
+    """`parts` joined by hyphens, with signs that any file system takes; empty where nothing is left."""
+    return "-".join(re.sub(r"[^\w.+ -]+", "-", part).strip("-. ") for part in parts)[:60].strip("-. ")

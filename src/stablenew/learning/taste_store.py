@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +19,6 @@ from stablenew.learning.learning_reader import read_current_records
 from stablenew.learning.taste_file import (
     SourceId,
     TasteFile,
-    TasteSource,
     merge_taste,
     parse_taste_file,
     read_taste_file,
@@ -83,12 +84,12 @@ def import_taste(workspace: Workspace, path: Path) -> list[Imported]:
     Our own statistics coming back are passed over: they are here already. Raises InputError.
     """
     done = []
-    own = _identity(workspace).source_id
+    own, others = _identity(workspace).source_id, imported_taste(workspace)
     for source_id, taste in read_taste_file(path).sources.items():
         if source_id == own:
             done.append(Imported(source_id=source_id, ratings=taste.ratings, said="this workspace's own"))
             continue
-        known = _read_source(workspace, source_id)
+        known = others.sources.get(source_id)
         kept = merge_taste(
             TasteFile(sources={source_id: known} if known else {}), TasteFile(sources={source_id: taste})
         )
@@ -159,23 +160,22 @@ def _identity(workspace: Workspace) -> _Identity:
 
 def _write_once(path: Path, data: bytes) -> None:
     """Put `data` at `path` whole, unless somebody else was there first."""
-    import os
-
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(data)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        except OSError:  # no links here (FAT, some network drives): the last one to come wins
-            write_atomically(path, data, durable=True)
+        with contextlib.suppress(FileExistsError):
+            _link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _read_source(workspace: Workspace, source_id: str) -> TasteSource | None:
-    return imported_taste(workspace).sources.get(source_id)
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # no links here (FAT, some network drives): the last one to come wins
+        write_atomically(path, temporary.read_bytes(), durable=True)
 
 
 def _source_path(workspace: Workspace, source_id: str) -> Path:

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -266,5 +267,5 @@ def _new_id(workspace: Workspace, card: TasteCard) -> str:
         number += 1
 
 
-def _path(workspace: Workspace, proof_id: str) -> Any:
+def _path(workspace: Workspace, proof_id: str) -> Path:
     return workspace.proofs / f"{safe_name(proof_id, workspace.proofs)}.json"

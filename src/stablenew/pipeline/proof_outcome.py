@@ -83,8 +83,7 @@ class ProofSession:
         """Store the answer to the pair that is shown. Raises InputError when none is, RecordNotWritten."""
         pair, _, _ = self.sides()
         assert self.state.next is not None
-        more = {"decided_ms": decided_ms, "weak": self._weak}
-        rating = pick_rating(pair, self.state.next, answer, who=self.who, **more)
+        rating = pick_rating(pair, self.state.next, answer, who=self.who, decided_ms=decided_ms, weak=self._weak)
         self._store(rating)
         self._given.append(rating)
 
