@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stablenew.cli import cli
-from stablenew.learning.learning_feedback import Rating, read_ratings
+from stablenew.learning.learning_feedback import Rating, RatingWriter, new_rating, read_ratings
 from stablenew.learning.learning_reader import read_current_records
 from stablenew.pipeline.presets import Preset, save_preset
 from stablenew.workspace import Workspace
@@ -147,6 +147,19 @@ def test_rows_are_rated_blind(workspace: Workspace) -> None:
     assert len(package["choices"][0]["over"]) == 2
     assert "no row left" in stablenew("experiment", "rate", "e", "--who", "ann").output
     assert "row 1 of 2" in stablenew("experiment", "rate", "e", "--who", "bob", given="q\n").output
+
+
+def test_a_long_sitting_is_told_to_take_a_break_once(workspace: Workspace) -> None:
+    """After 150 ratings without a pause, those of before included."""
+    new("--prompt", "a red fox", "--vary", "steps=10,20", "--seeds", "3")
+    stablenew("experiment", "run", "e")
+    writer = RatingWriter(workspace.ratings)
+    writer.append(*(new_rating(f"other-{number}", score=1 + number % 5, who="ann") for number in range(150)))
+    writer.close()
+    said = stablenew("experiment", "rate", "e", "--who", "ann", given="33\n\n" * 3).output
+    asking, _, end = said.partition("3 rows rated, 6 pictures")
+    assert asking.count("take a break") == 1
+    assert end
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")

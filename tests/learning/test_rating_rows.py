@@ -105,6 +105,7 @@ def test_stars_and_the_best_of_a_row_become_ratings(records: list[LearningRecord
         (row.pictures[0].record_id, 3),
         (row.pictures[2].record_id, 5),
     ]
+    assert [rating.shown for rating in said] == [[], [picture.record_id for picture in row.pictures]]
     assert {other.record_id for other in said[1].better_than} == {row.pictures[n].record_id for n in (0, 1, 3)}
     assert {(rating.blind, rating.surface, rating.who, rating.decided_ms) for rating in said} == {
         (True, "experiment", "ann", 1000)

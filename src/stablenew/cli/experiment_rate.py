@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sys
@@ -131,8 +132,9 @@ def _show(row: RatingRow, place: int, count: int, root: Path, protocol: Protocol
         from PIL import Image
 
         try:
-            opened = [Image.open(path) for path in paths]
-            show(encode_picture(side_by_side(*opened, height=384 if len(paths) < 4 else 256), protocol))
+            with contextlib.ExitStack() as files:
+                opened = [files.enter_context(Image.open(path)) for path in paths]
+                show(encode_picture(side_by_side(*opened, height=384 if len(paths) < 4 else 256), protocol))
         except OSError as exc:
             click.echo(f"  (cannot be shown: {exc})")
         else:

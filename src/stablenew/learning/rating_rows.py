@@ -104,6 +104,7 @@ def row_ratings(
                 image_sha256=picture.sha256,
                 score=score,
                 better_than=beaten,
+                shown=[each.record_id for each in row.pictures] if beaten else [],
                 who=who,
                 blind=True,
                 surface=SURFACE,
