@@ -106,6 +106,7 @@ class TabEntry:
 TABS = (
     TabEntry("run", "Run", "stablenew.gui.tabs.run:RunTab"),
     TabEntry("review", "Review", "stablenew.gui.tabs.review:ReviewTab"),
+    TabEntry("compare", "Compare", "stablenew.gui.tabs.compare:CompareTab"),
 )
 
 OWNERS: Mapping[type, str] = {

@@ -81,7 +81,7 @@ def _pairs(found: Iterable[RecordedPicture]) -> Iterator[Row]:
 
 
 def _longer_rows(found: Iterable[RecordedPicture], size: int, chance: random.Random) -> Iterator[Row]:
-    """Each picture once among those of its prompt and seed; what is alone there once among those of its prompt."""
+    """Each picture among those of its prompt and seed; what is alone there among those of its prompt."""
     alone: list[RecordedPicture] = []
     for group in _grouped(found, by_seed=True):
         distinct = list({picture.settings_key: picture for picture in group}.values())
@@ -93,15 +93,12 @@ def _longer_rows(found: Iterable[RecordedPicture], size: int, chance: random.Ran
 
 
 def _cut(group: list[RecordedPicture], size: int, chance: random.Random) -> Iterator[Row]:
-    """`group` in rows of `size` at most, as even as can be, none of one picture."""
+    """`group` in rows of `size`, or in one where there are fewer; the last row is filled up from the one before."""
     if len(group) < 2:
         return
     mixed = chance.sample(group, len(group))
-    rows = -(-len(mixed) // size)
-    for number in range(rows):
-        row = tuple(mixed[number::rows])
-        if len(row) > 1:
-            yield row
+    for start in range(0, len(mixed), size):
+        yield tuple(mixed[max(0, min(start, len(mixed) - size)) :][:size])
 
 
 def _grouped(found: Iterable[RecordedPicture], *, by_seed: bool) -> Iterator[list[RecordedPicture]]:

@@ -143,7 +143,7 @@ class PictureCanvas(tkinter.Canvas):
         if decoded is None or decoded.pixels is None or wish[0] != self._number:
             return None
         placement = placed(wish[1], decoded.size, wish[2])
-        return rendered(decoded.pixels, placement, enlarged=wish[1].zoom > 1), placement
+        return rendered(decoded.pixels, placement, enlarged=wish[1].zoom >= 4), placement
 
     def _arrived(self, wish: tuple[int, View, Size], made: tuple[Image.Image, Placement] | None) -> None:
         # Also one of a view that is past by now: it is nearer to what is wanted than what is there.
