@@ -107,6 +107,7 @@ TABS = (
     TabEntry("run", "Run", "stablenew.gui.tabs.run:RunTab"),
     TabEntry("review", "Review", "stablenew.gui.tabs.review:ReviewTab"),
     TabEntry("compare", "Compare", "stablenew.gui.tabs.compare:CompareTab"),
+    TabEntry("grid", "Grid", "stablenew.gui.tabs.grid:GridTab"),
 )
 
 OWNERS: Mapping[type, str] = {

@@ -55,6 +55,7 @@ class RatingBook:
                     *(line for line in here if line.rating_id not in known),
                 ]
                 self._mine.pop(picture.record_id, None)
+                self.feedback(picture.record_id)  # now, while few are read, and not when ten thousand are asked for
 
     def feedback(self, record_id: str) -> Feedback:
         """What this person's words about a record come to."""

@@ -81,11 +81,11 @@ class VerdictBar(ttk.Frame):
 
 
 class LineEditor(ttk.Frame):
-    """One line to type tags or a note into: Return takes it over, Escape does not."""
+    """One line at the foot of its tab to type tags or a note into: Return takes it over, Escape does not."""
 
     def __init__(self, master: tkinter.Misc, theme: Theme, ended: Callable[[], None]) -> None:
         super().__init__(master)
-        self._ended = ended
+        self._ended, self._theme = ended, theme
         self._take: Callable[[str], None] = lambda text: None
         self._label = ttk.Label(self)
         self._label.pack(side="left")
@@ -99,6 +99,7 @@ class LineEditor(ttk.Frame):
     def ask(self, label: str, text: str, hint: str, take: Callable[[str], None]) -> None:
         """Begin with `text`; `take` is called with what stands there in the end."""
         self._take = take
+        self.pack(side="bottom", fill="x", pady=(self._theme.px(8), 0))
         self._label.configure(text=label)
         self._hint.configure(text=hint)
         self.entry.delete(0, "end")
@@ -109,5 +110,6 @@ class LineEditor(ttk.Frame):
     def _end(self, *, taken: bool) -> str:
         if taken:
             self._take(self.entry.get())
+        self.pack_forget()
         self._ended()
         return "break"

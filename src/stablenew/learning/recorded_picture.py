@@ -7,7 +7,7 @@ with RecordIndex.of(workspace) as index:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, get_args
 
@@ -17,7 +17,7 @@ from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.record_filter import Condition, field_name, value_of
 from stablenew.learning.record_index import Query, RecordIndex
 from stablenew.learning.record_settings import flat_settings
-from stablenew.variant import Status, VariantResult
+from stablenew.variant import Status, Variant, VariantResult
 
 PICTURES_MAX = 20_000
 """So many pictures at most are looked at together: nobody culls more in one sitting."""
@@ -66,7 +66,8 @@ class RecordedPicture:
 class PictureWish:
     """Which pictures, in which order. `words` are looked for in prompts; `sort` is any field of a record.
 
-    Sorted by rating or seconds those that have none are left out; by another field they come last.
+    Sorted by rating or seconds those that have none are left out; by another field they come last. Records without a
+    picture (failed ones) are left out unless they are wanted.
     """
 
     where: tuple[Condition, ...] = ()
@@ -74,10 +75,11 @@ class PictureWish:
     sort: str = "time"
     descending: bool = True
     limit: int = PICTURES_MAX
+    without_picture: bool = False
 
 
 def read_pictures(index: RecordIndex, wish: PictureWish) -> Iterator[list[RecordedPicture]]:
-    """The pictures meant, a page at a time; records without a picture are left out.
+    """The pictures meant, a page at a time.
 
     Sorted by what the index orders by, the first page comes at once; by another field, when all were read. Raises
     InputError for an unknown field or for words that name nothing.
@@ -87,8 +89,7 @@ def read_pictures(index: RecordIndex, wish: PictureWish) -> Iterator[list[Record
         yield from _sorted_pages(index, wish, field)
         return
     query = Query(where=wish.where, words=wish.words, sort=_index_sort(field), descending=wish.descending)
-    found = (picture for picture in _pictures(index, query, None) if picture.path)
-    yield from _pages(islice(found, wish.limit))
+    yield from _pages(islice(_pictures(index, query, wish), wish.limit))
 
 
 def picture_of(record: LearningRecord, ratings: tuple[Rating, ...] = (), *, sort: str | None = None) -> RecordedPicture:
@@ -120,26 +121,37 @@ def picture_of(record: LearningRecord, ratings: tuple[Rating, ...] = (), *, sort
     )
 
 
-def picture_of_result(result: VariantResult, run_id: str) -> RecordedPicture:
-    """The picture of a variant that just finished, before its record can be asked for."""
-    variant, images = result.variant, result.images
-    image = images[-1] if images else None
+def picture_of_variant(variant: Variant, run_id: str) -> RecordedPicture:
+    """The place of a variant that was not made yet: no picture, and of its settings those that the plan varies."""
     axes = {path.removeprefix("txt2img."): value for path, value in variant.axes.items()}
     return RecordedPicture(
-        record_id=result.record_id,
+        record_id=variant.record_id(run_id),
         run_id=run_id,
+        path="",
+        prompt=variant.prompt,
+        negative_prompt=variant.negative_prompt,
+        seed=variant.seed,
+        pack=variant.line.pack_name,
+        settings=axes,
+        bindings=variant.bindings,
+        axes=tuple(axes),
+        variant_index=variant.index,
+        status="cancelled",
+    )
+
+
+def picture_of_result(result: VariantResult, run_id: str) -> RecordedPicture:
+    """The picture of a variant that just finished, before its record can be asked for."""
+    planned, image = picture_of_variant(result.variant, run_id), result.images[-1] if result.images else None
+    return replace(
+        planned,
+        record_id=result.record_id,
         path=image.path if image else "",
         sha256=image.sha256 if image else "",
         width=image.width if image else None,
         height=image.height if image else None,
-        prompt=variant.prompt,
-        negative_prompt=variant.negative_prompt,
         seed=result.seed,
-        pack=variant.line.pack_name,
-        settings=_settings_of(result) | axes,
-        bindings=variant.bindings,
-        axes=tuple(axes),
-        variant_index=variant.index,
+        settings=_settings_of(result) | dict(planned.settings),
         made_at=result.started_at,
         seconds=result.duration_s,
         status=result.status,
@@ -162,7 +174,7 @@ def _settings_of(result: VariantResult) -> dict[str, Any]:
 
 def _sorted_pages(index: RecordIndex, wish: PictureWish, field: str) -> Iterator[list[RecordedPicture]]:
     query = Query(where=wish.where, words=wish.words)
-    found = list(islice((picture for picture in _pictures(index, query, field) if picture.path), wish.limit))
+    found = list(islice(_pictures(index, query, wish, field), wish.limit))
     yield from _pages(iter(in_order_of_value(found, descending=wish.descending)))
 
 
@@ -179,9 +191,11 @@ def _comparable(value: Any) -> tuple[int, float, str]:
     return (1, 0.0, str(value).casefold())
 
 
-def _pictures(index: RecordIndex, query: Query, sort: str | None) -> Iterator[RecordedPicture]:
+def _pictures(
+    index: RecordIndex, query: Query, wish: PictureWish, sort: str | None = None
+) -> Iterator[RecordedPicture]:
     for record in index.records(query):
-        if isinstance(record, LearningRecord):
+        if isinstance(record, LearningRecord) and (record.outcome.images or wish.without_picture):
             said = record.feedback.rating is not None or record.feedback.tags or record.feedback.notes
             ratings = tuple(index.ratings_of(record.run.record_id)) if said else ()
             yield picture_of(record, ratings, sort=sort)

@@ -116,6 +116,7 @@ class TileCanvas(tkinter.Canvas):
         before, self.cursor = self.cursor, number
         for each in {before, number}:
             self._outline(each)
+        self._soon()
         self.see(number)
         if tell:
             self._on_cursor(number)
@@ -149,6 +150,10 @@ class TileCanvas(tkinter.Canvas):
         """The part of the area that is seen."""
         left, top = int(self.canvasx(0)), int(self.canvasy(0))
         return left, top, left + self.winfo_width(), top + self.winfo_height()
+
+    def tiles_within(self, box: Box) -> set[int]:
+        """The tiles to be shown of those in `box`."""
+        return set(self.layout.within(box))
 
     def draw_around(self, box: Box) -> None:
         """Draw what is not a tile; for subclasses."""
@@ -265,7 +270,7 @@ class TileCanvas(tkinter.Canvas):
         if self.winfo_width() <= 1:
             return
         box = self.in_sight()
-        seen = set(self.layout.within(box))
+        seen = self.tiles_within(box)
         for number in set(self._shown) - seen:
             self._remove(number)
         for number in sorted(seen - set(self._shown)):
@@ -276,7 +281,7 @@ class TileCanvas(tkinter.Canvas):
     def _want(self, seen: set[int], box: Box) -> None:
         """The thumbnails in sight first, then those of a screen further down."""
         high = box[3] - box[1]
-        below = [n for n in self.layout.within((box[0], box[3], box[2], box[3] + high)) if n not in seen]
+        below = sorted(self.tiles_within((box[0], box[3], box[2], box[3] + high)) - seen)
         side = self._side()
         faces = [self._shown[number].face for number in sorted(seen)] + [self._face(number) for number in below]
         wishes = [(face.path, side) for face in faces if face.path is not None]

@@ -12,8 +12,9 @@ from stablenew.controller.events import RunFinished, RunStarted, VariantFinished
 from stablenew.gui.events import CompareRecords, OpenRun, RatingsChanged, ThemeChanged
 from stablenew.gui.filter_bar import FilterBar, PictureFilter, filter_from, in_menu_order
 from stablenew.gui.info_panel import InfoPanel
+from stablenew.gui.judging import JUDGING_KEYS, Judging
 from stablenew.gui.key_sheet import KeySheet
-from stablenew.gui.keys import bind_keys, bind_menu
+from stablenew.gui.keys import Act, bind_keys, bind_menu
 from stablenew.gui.picture_list import Change, PictureList
 from stablenew.gui.picture_menu import PictureActions, pop_up
 from stablenew.gui.picture_stage import TILE, PictureStage
@@ -113,28 +114,6 @@ class ReviewTab(ttk.Frame):
 
     # What the keys and buttons do.
 
-    def judge(self, key: str) -> None:
-        """The verdict of a key: 1 to 5, 0, x, f, t, n; u takes the last one back."""
-        picture = self.list.current
-        if key == "u":
-            self._undo()
-        elif picture is None:
-            return
-        elif key in "12345":
-            self._say(picture, score=int(key), **({"rejected": False} if self._said(picture).rejected else {}))
-            self._go_on()
-        elif key == "x":
-            rejected = not self._said(picture).rejected
-            self._say(picture, rejected=rejected)
-            if rejected:
-                self._go_on()
-        elif key == "f":
-            self._say(picture, favourite=not self._said(picture).favourite)
-        elif key == "0":
-            self.book.clear(picture, NAME)
-        else:
-            self._edit(picture, tags=key == "t")
-
     def reload(self) -> None:
         """Read the pictures anew; the person stays where they are."""
         self._waiting = 0
@@ -176,10 +155,19 @@ class ReviewTab(ttk.Frame):
         self.bar.pack(fill="x", pady=(0, px(10)))
         below = ttk.Frame(self)
         below.pack(side="bottom", fill="x", pady=(px(8), 0))
-        self.verdicts = VerdictBar(below, theme, self.judge)
+        self.verdicts = VerdictBar(below, theme, lambda key: self.judging.press(key))
         self.verdicts.pack(side="left", fill="x", expand=True)
         self._lay_out_right(below)
-        self.editor = LineEditor(self, theme, self._edited)
+        self.editor = LineEditor(self, theme, lambda: self.stage.focus_pictures())
+        self.judging = Judging(
+            self.book,
+            NAME,
+            self.editor,
+            current=lambda: self.list.current,
+            how=self._how,
+            went_on=self._go_on,
+            returned=self.list.go_to_record,
+        )
         self.prompt = ttk.Label(self, style="Muted.TLabel", anchor="w")
         self.prompt.pack(side="bottom", fill="x", pady=(px(8), 0))
         middle = ttk.Frame(self)
@@ -204,7 +192,7 @@ class ReviewTab(ttk.Frame):
 
     def _listen(self) -> None:
         stage = self.stage
-        acts = {key: partial(self.judge, key) for key in "012345xftnu"} | {
+        acts: dict[str, Act] = {key: partial(self.judging.press, key) for key in JUDGING_KEYS} | {
             "space": self.list.go_on_without_verdict,
             "g": self.toggle_tiles,
             "c": self.compare,
@@ -237,49 +225,18 @@ class ReviewTab(ttk.Frame):
     def _said(self, picture: RecordedPicture) -> Feedback:
         return self.book.feedback(picture.record_id)
 
-    def _say(self, picture: RecordedPicture, **said: object) -> None:
-        blind = picture.record_id not in self._settings_seen
-        self.book.say(picture, NAME, blind=blind, decided_ms=self.stage.seen_ms, **said)
+    def _how(self, picture: RecordedPicture) -> dict[str, object]:
+        return {"blind": picture.record_id not in self._settings_seen, "decided_ms": self.stage.seen_ms}
 
     def _go_on(self) -> None:
         if self.goes_on:
             self.list.step(1)
 
-    def _undo(self) -> None:
-        said = self.book.undo(NAME)
-        if said is not None:
-            self.list.go_to_record(said.record_ids[0])
-
-    def _edit(self, picture: RecordedPicture, *, tags: bool) -> None:
-        held = self._said(picture)
-        self.editor.pack(side="bottom", fill="x", pady=(self.window.theme.px(8), 0))
-        if tags:
-            known = ", ".join(self.book.tags()[:8])
-            hint = f"with commas; so far: {known}" if known else "with commas between them"
-            self.editor.ask("Tags", ", ".join(held.tags), hint, lambda text: self._tag(picture, text))
-        else:
-            self.editor.ask("Note", held.notes, "Return keeps it", lambda text: self._note(picture, text))
-
-    def _edited(self) -> None:
-        self.editor.pack_forget()
-        self.stage.focus_pictures()
-
-    def _tag(self, picture: RecordedPicture, text: str) -> None:
-        wanted = [tag for tag in dict.fromkeys(part.strip() for part in text.split(",")) if tag]
-        held = self._said(picture).tags
-        add, remove = [tag for tag in wanted if tag not in held], [tag for tag in held if tag not in wanted]
-        if add or remove:
-            self._say(picture, add_tags=add, remove_tags=remove)
-            self.bar.offer("tag", self.book.tags())
-
-    def _note(self, picture: RecordedPicture, text: str) -> None:
-        if text.strip() != self._said(picture).notes:
-            self._say(picture, notes=text.strip())
-
     def _ratings_changed(self, record_ids: set[str]) -> None:
         current = self.list.current
         if current is not None and current.record_id in record_ids:
             self._show_verdict()
+        self.bar.offer("tag", self.book.tags())
         self.stage.tiles.renew()
         self._show_counts()
 
