@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -274,3 +275,19 @@ def test_names_with_folders_are_cut_and_texts_left_out() -> None:
         "model": "dream", "steps": 20, "clip_skip": 2, "img2img.denoise": 0.5, "stages": "txt2img,upscale"
     }  # fmt: skip
     assert portable_settings({"stages": "Kiki"}) == {}
+
+
+def test_whoever_comes_first_names_the_source(workspace: Workspace) -> None:
+    """Eight threads that export at once from a fresh workspace are one source."""
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: tuple(export_taste(workspace, now=NOW).sources), range(8)))
+    assert len(set(found)) == 1
+    assert [path.name for path in workspace.taste.iterdir()] == ["identity.json"]
+
+
+def test_a_damaged_identity_is_named(workspace: Workspace) -> None:
+    """The error says which file, and what deleting it does."""
+    workspace.taste.mkdir(parents=True)
+    (workspace.taste / "identity.json").write_text("{")
+    with pytest.raises(InputError, match=r"identity\.json is damaged.*new source"):
+        export_taste(workspace)

@@ -73,11 +73,24 @@ def test_comfyui_gets_nodes_in_api_format_by_its_own_names(workspace: Workspace)
     assert exported.left_out == ("upscale.scale",)
 
 
+def test_what_comfyui_has_no_name_for_is_left_out_by_name(workspace: Workspace) -> None:
+    """A sampler or schedule of the WebUI alone is said to be left out; the rest is there."""
+    card(workspace, advice({"sampler": "Restart", "steps": 28}, OLD))
+    exported = export_card(workspace, "any", "comfyui")
+    assert exported.left_out == ("txt2img.sampler",)
+    assert "28" in exported.text
+    card(workspace, advice({"sampler": "Euler", "scheduler": "Turbo", "steps": 28}, OLD))
+    exported = export_card(workspace, "any", "comfyui")
+    assert exported.left_out == ("txt2img.scheduler",)
+    assert '"euler"' in exported.text
+
+
 def test_a_preset_of_a_card_is_read_back_as_one(workspace: Workspace) -> None:
     """The exported preset imports again with the same settings."""
     card(workspace)
     exported = export_card(workspace, "any", "preset")
-    found, passed_over = import_preset(json.dumps(json.loads(exported.text)["settings"]).encode(), "x.json")
+    found, passed_over = import_preset(exported.text.encode(), "x.json")
+    assert found.note == "card any"
     assert dict(found.settings) == {f"txt2img.{name}": value for name, value in NEW.items()}
     assert passed_over == ()
 

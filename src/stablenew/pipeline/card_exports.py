@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from stablenew.atomic_file import write_atomically
-from stablenew.errors import InputError
+from stablenew.errors import InputError, UnknownChoice
 from stablenew.learning.card_store import current_card
 from stablenew.learning.prompt_class import ANY
 from stablenew.learning.taste_card import TasteCard
@@ -131,45 +131,51 @@ def _defaults(workspace: Workspace, card: TasteCard) -> ExportedCard:
 
 def _comfyui(workspace: Workspace, card: TasteCard) -> ExportedCard:
     """Nodes in API format, with the inputs that the card decides; the links are the workflow's own."""
-    from stablenew.backends.comfyui.names import split_joined, their_sampler, their_scheduler
-
     changes, passed_over = config_changes(card.in_use)
-    sampler, scheduler = split_joined(
-        str(changes.get("txt2img.sampler", "Euler a")), str(changes.get("txt2img.scheduler", "Automatic"))
-    )
-    theirs = their_sampler(sampler, (), "comfyui")
-    sampling: dict[str, Any] = {}
-    if "txt2img.sampler" in changes:
-        sampling["sampler_name"] = theirs
-    if "txt2img.sampler" in changes or "txt2img.scheduler" in changes:
-        sampling["scheduler"] = their_scheduler(scheduler, theirs, (), "comfyui")
-    sampling |= _named(changes, {"txt2img.steps": "steps", "txt2img.cfg_scale": "cfg"})
+    sampling, unknown = _comfy_sampling(changes)
     model = changes.get("model") or (card.model if card.model != ANY else None)
-    nodes = {
+    clip_skip = changes.get("txt2img.clip_skip")
+    nodes: dict[str, dict[str, Any]] = {
         "CheckpointLoaderSimple": {"ckpt_name": model} if model else {},
-        "CLIPSetLastLayer": {"stop_at_clip_layer": -int(changes["txt2img.clip_skip"])}
-        if "txt2img.clip_skip" in changes
-        else {},
+        "CLIPSetLastLayer": {"stop_at_clip_layer": -clip_skip} if clip_skip else {},
         "EmptyLatentImage": _named(changes, {"txt2img.width": "width", "txt2img.height": "height"}),
-        "KSampler": sampling,
+        "KSampler": sampling | _named(changes, {"txt2img.steps": "steps", "txt2img.cfg_scale": "cfg"}),
     }
-    used = {"model", *(f"txt2img.{name}" for name in _COMFY_NAMES)}
     graph = {
         str(number): {"class_type": kind, "inputs": inputs, "_meta": {"title": f"card {card.name}"}}
         for number, (kind, inputs) in enumerate(nodes.items(), 1)
         if inputs
     }
+    used = {"model", *(f"txt2img.{name}" for name in _COMFY_NAMES)}
+    left_out = [path for path in changes if path not in used]
     return ExportedCard(
         form="comfyui",
         text=_json(graph),
         file_name=f"{card.name}.comfyui.json",
-        left_out=(
-            *(path for path in changes if path not in used),
-            *passed_over,
-            *(["lora"] if lora_of(card.in_use) else []),
-        ),
+        left_out=(*unknown, *left_out, *passed_over, *(["lora"] if lora_of(card.in_use) else [])),
         hint="put these inputs into the nodes of your own workflow (API format); checkpoint names are file names there",
     )
+
+
+def _comfy_sampling(changes: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Sampler and scheduler by ComfyUI's names, and the paths of those it has no name for that we know."""
+    from stablenew.backends.comfyui.names import split_joined, their_sampler, their_scheduler
+
+    found: dict[str, Any] = {}
+    asked = changes.get("txt2img.scheduler")
+    sampler, scheduler = split_joined(str(changes.get("txt2img.sampler", "Euler a")), str(asked or "Automatic"))
+    try:
+        theirs = their_sampler(sampler, (), "comfyui")
+    except UnknownChoice:
+        return {}, [path for path in ("txt2img.sampler", "txt2img.scheduler") if path in changes]
+    if "txt2img.sampler" in changes:
+        found["sampler_name"] = theirs
+    if "txt2img.sampler" in changes or asked:
+        try:
+            found["scheduler"] = their_scheduler(scheduler, theirs, (), "comfyui")
+        except UnknownChoice:
+            return found, ["txt2img.scheduler"]
+    return found, []
 
 
 _COMFY_NAMES = ("sampler", "scheduler", "steps", "cfg_scale", "width", "height", "clip_skip")

@@ -112,7 +112,9 @@ def preset_of(config: PipelineConfig, note: str = "") -> Preset:
 
 
 def import_preset(data: bytes, source: Path | str) -> tuple[Preset, tuple[str, ...]]:
-    """A preset out of the ancestor's JSON (stages with A1111's names, or a pack's sidecar), and the keys passed over.
+    """A preset out of one of our own files or the ancestor's JSON (stages with A1111's names, or a pack's sidecar).
+
+    With it come the keys passed over.
 
     Raises InputError when the text is no JSON object, InvalidSetting when a value is not allowed.
     """
@@ -120,6 +122,10 @@ def import_preset(data: bytes, source: Path | str) -> tuple[Preset, tuple[str, .
         said = msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError) as exc:
         raise InputError(f"{source} is not a preset: {exc}") from exc
+    own = said.get("settings")
+    if isinstance(own, Mapping):  # one of ours, from another workspace
+        settings, passed_over = settings_of_ancestor(own)
+        return Preset(settings=settings, note=str(said.get("note", ""))), passed_over
     settings, passed_over = settings_of_ancestor(said.get("preset_data", said))
     return Preset(settings=settings, note=f"imported from {Path(source).name}"), passed_over
 
