@@ -164,7 +164,9 @@ _ADDED = frozenset(SERVER_EXTRAS) | {
     "hires_cfg_scale",
     "refiner_switch_at",
 }
-_STEMS = {"hires_scale": "hires", "adetailer_model": "adetailer"}
+EXTRA_STEMS = {"hires_scale": "hires", "adetailer_model": "adetailer"}
+"""What the names of an extra's settings begin with, where that is not its own name."""
+
 _METADATA = ("run_id", "one_click_action", "learning_enabled", "learning_tags")
 _ALIASES = {
     "sampler_name": "txt2img.sampler",
@@ -311,7 +313,9 @@ def server_extras_in_use(settings: Txt2ImgSettings | Img2ImgSettings) -> tuple[s
 
 def extra_of(name: str) -> str | None:
     """Which of the server extras a stage's setting (without its stage) belongs to; None: to none of them."""
-    return next((each for each in SERVER_EXTRAS if name == each or name.startswith(f"{_STEMS.get(each, each)}_")), None)
+    return next(
+        (each for each in SERVER_EXTRAS if name == each or name.startswith(f"{EXTRA_STEMS.get(each, each)}_")), None
+    )
 
 
 def _deciding(settings: object) -> dict[str, Any]:

@@ -29,9 +29,9 @@ PATIENCE_S = 60.0
 
 
 def open_fake(
-    workspace: Workspace, backend: Backend, *, size: tuple[int, int], learning: bool | None, **options: Any
+    workspace: Workspace, fake: Backend, /, *, size: tuple[int, int], learning: bool | None, **options: Any
 ) -> Hand:
-    """The window on `workspace` with `backend` whatever backend is chosen; `learning` None: not asked yet."""
+    """The window on `workspace` with `fake` whatever backend is chosen; `learning` None: not asked yet."""
     from stablenew.gui.main_window import StableNewGUI
 
     if read_state(workspace) == WindowState():
@@ -39,12 +39,13 @@ def open_fake(
 
     @contextmanager
     def opened(chosen: AppOptions) -> Iterator[App]:
-        with open_app(chosen, backend=backend) as app:
+        with open_app(chosen, backend=fake) as app:
             yield app
 
+    options.setdefault("open_app", opened)
     options.setdefault("backend", BackendChoice(name="fake"))
     options.setdefault("look_for_backends", lambda _: ())
-    return Hand(StableNewGUI(workspace, open_app=opened, **options))
+    return Hand(StableNewGUI(workspace, **options))
 
 
 class Hand:
@@ -66,7 +67,7 @@ class Hand:
         self.root.deiconify()
         self.root.update()
         # Without a window manager the menu bar is added to the size asked for: what is asked for is the whole window.
-        menu = self.root.winfo_rooty() - self.root.winfo_y()
+        menu = self.root.winfo_rooty() - self._top()
         self.root.geometry(f"{self.root.winfo_width()}x{self.root.winfo_height() - menu}")
         self.root.update()
         self.root.focus_force()
@@ -150,9 +151,13 @@ class Hand:
         """The window as it is on the screen."""
         self.settle()
         self.root.update_idletasks()
-        left, top = self.root.winfo_rootx(), self.root.winfo_y()
+        left, top = self.root.winfo_rootx(), self._top()
         box = (left, top, left + self.root.winfo_width(), self.root.winfo_rooty() + self.root.winfo_height())
         return ImageGrab.grab(box, xdisplay=self.root.winfo_screen() or None)
+
+    def _top(self) -> int:
+        """Where the whole window begins, menu bar included: `winfo_y` leaves that out."""
+        return int(self.root.geometry().split("+")[2])
 
     def put_away(self) -> None:
         """Close the window at once if it is still there."""

@@ -9,6 +9,9 @@ import ttkbootstrap as ttk
 
 from stablenew.gui.theme import Theme
 
+BODY_INDENT = 24
+"""Logical pixels by which a body stands further in than its heading."""
+
 
 class Card(ttk.Frame):
     """Put what belongs into it into `body`. With `toggled` it has a switch, and its body shows only while it is on."""
@@ -40,7 +43,7 @@ class Card(ttk.Frame):
         title_label.bind("<Button-1>", lambda _: self._turn())
         self._summary = ttk.Label(head, style="SmallMuted.TLabel", anchor="e")
         self._summary.pack(side="right", fill="x", expand=True)
-        self.body = ttk.Frame(self, padding=(px(24), px(4), 0, px(8)))
+        self.body = ttk.Frame(self, padding=(px(BODY_INDENT), px(4), 0, px(8)))
         self._arrange()
 
     @property

@@ -12,12 +12,17 @@ def go_to_next(root: tkinter.Misc, parts: Sequence[tkinter.Misc]) -> None:
     """Give the focus to the part after the one that has it; parts without anything to focus are passed over."""
     shown = [part for part in parts if part.winfo_ismapped()]
     focus = str(root.focus_get() or "")
-    at = next((number for number, part in enumerate(shown) if focus.startswith(str(part))), -1)
+    at = next((number for number, part in enumerate(shown) if holds(part, focus)), -1)
     for step in range(1, len(shown) + 1):
         found = first_focus(shown[(at + step) % len(shown)])
         if found is not None:
             found.focus_set()
             return
+
+
+def holds(part: tkinter.Misc, widget: object) -> bool:
+    """Whether `widget` (or its path) is `part` or inside it."""
+    return str(widget) == str(part) or str(widget).startswith(f"{part}.")
 
 
 def first_focus(top: tkinter.Misc) -> tkinter.Misc | None:

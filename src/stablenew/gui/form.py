@@ -13,7 +13,7 @@ from typing import Any
 import ttkbootstrap as ttk
 
 from stablenew.backends.base import Capabilities
-from stablenew.config import PipelineConfig, Setting, extra_of, parse_value, setting_value
+from stablenew.config import EXTRA_STEMS, PipelineConfig, Setting, extra_of, parse_value, setting_value
 from stablenew.errors import InvalidSetting
 from stablenew.gui.theme import Theme
 
@@ -29,9 +29,10 @@ _LONG = frozenset({"model", "vae", "init_image", "scripts", "adetailer_options"}
 
 
 def label_of(setting: Setting) -> str:
-    """A setting's name for a person: "cfg scale"."""
+    """A setting's name for a person: "cfg scale"; in a group of server extras without the group's name."""
     name = setting.path.rpartition(".")[2]
-    return _SHORTER.get(name, name.replace("_", " "))
+    extra = extra_of(name) or ""
+    return _SHORTER.get(name) or name.removeprefix(f"{EXTRA_STEMS.get(extra, extra)}_").replace("_", " ")
 
 
 def text_of(value: object) -> str:
@@ -86,12 +87,15 @@ class SettingsForm(ttk.Frame):
         theme: Theme,
         settings: Sequence[Setting],
         changed: Callable[[], None],
+        *,
+        indent: int = 0,
     ) -> None:
+        """`indent`: logical pixels by which the form stands further in than others it should line up with."""
         super().__init__(master)
         self.fields = {setting.path: Field(self, theme, setting, changed) for setting in settings}
         for column in (1, 3):
             self.columnconfigure(column, weight=1, uniform="fields")
-        self.columnconfigure(0, minsize=theme.px(LABEL_WIDTH))
+        self.columnconfigure(0, minsize=theme.px(LABEL_WIDTH - indent))
         self.columnconfigure(2, minsize=theme.px(LABEL_WIDTH + 16))
         self.show(None)
 

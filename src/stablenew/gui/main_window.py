@@ -32,6 +32,7 @@ from __future__ import annotations
 import importlib
 import os
 import tkinter
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -229,7 +230,9 @@ class StableNewGUI:
         log.error("a mistake in the window", exc_info=exc)
         said = describe_mistake(exc, self.workspace.root)
         first, _, rest = said.partition("\n")
-        self.notify(Notice(text=first, severity="bad", detail=f"{first}\n{rest}"))
+        where = f"; {rest}" if "\n" not in rest else ""  # else the rest is the traceback itself
+        trace = "".join(traceback.format_exception(exc))
+        self.notify(Notice(text=first + where, severity="bad", detail=f"{first}\n{trace}"))
 
     def recall(self, tab: str) -> Mapping[str, Any]:
         """What the tab remembered."""

@@ -28,13 +28,13 @@ COLUMNS: tuple[tuple[str, int, Literal["w", "e"]], ...] = (
     ("when", 128, "w"),
     ("packs", 140, "w"),
     ("model", 120, "w"),
-    ("variants", 64, "e"),
+    ("variants", 72, "e"),
     ("made", 56, "e"),
     ("failed", 56, "e"),
     ("left", 56, "e"),
     ("records", 64, "e"),
     ("rated", 56, "e"),
-    ("mean", 48, "e"),
+    ("mean", 56, "e"),
 )
 
 
@@ -101,7 +101,7 @@ class RecentRuns(ttk.Frame):
         self._said.pack(side="left", padx=px(16))
         body = ttk.Frame(self)
         body.pack(fill="both", expand=True)
-        self.table = ttk.Treeview(body, columns=[name for name, _, _ in COLUMNS], height=7, selectmode="browse")
+        self.table = ttk.Treeview(body, columns=[name for name, _, _ in COLUMNS], height=6, selectmode="browse")
         self.table.heading("#0", text="run", anchor="w")
         self.table.column("#0", width=px(180), stretch=True)
         for name, width, anchor in COLUMNS:

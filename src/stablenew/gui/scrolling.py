@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 import ttkbootstrap as ttk
 
+from stablenew.gui.focus import holds
 from stablenew.gui.theme import Theme
 
 
@@ -86,7 +87,7 @@ class ScrollArea(ttk.Frame):
             self._canvas.yview_moveto((bottom - height + self._theme.px(16)) / total)
 
     def _holds(self, widget: object) -> bool:
-        return isinstance(widget, tkinter.Misc) and str(widget).startswith(str(self))
+        return isinstance(widget, tkinter.Misc) and holds(self, widget)
 
 
 def calm_wheel(root: tkinter.Misc) -> None:

@@ -21,6 +21,7 @@ import structlog
 from msgspec import Meta
 
 from stablenew.backends.base import Capabilities, GeneratedImage, Outcome, StageRequest, Watch
+from stablenew.backends.diffusers_local.beside import importing_beside_others
 from stablenew.backends.diffusers_local.jobs import Job, Recipe, Surroundings, batch_key, padded, prepare, read_recipe
 from stablenew.backends.diffusers_local.models import ModelSource, find_model, read_facts
 from stablenew.backends.diffusers_local.samplers import SAMPLERS, SCHEDULERS
@@ -184,11 +185,12 @@ class LocalBackend:
 
     def _painter(self, recipe: Recipe) -> Painter:
         """The painter of the recipe's model, which is loaded if it is not. Raises BackendUnavailable."""
-        from stablenew.backends.diffusers_local.quiet import be_quiet
+        with importing_beside_others():
+            from stablenew.backends.diffusers_local.quiet import be_quiet
 
-        be_quiet()
-        from stablenew.backends.diffusers_local.loading import load_model
-        from stablenew.backends.diffusers_local.painting import Painter
+            be_quiet()
+            from stablenew.backends.diffusers_local.loading import load_model
+            from stablenew.backends.diffusers_local.painting import Painter
 
         wanted = (recipe.model, recipe.vae)
         if self._loaded is None or self._loaded[0] != wanted:

@@ -47,7 +47,7 @@ class LogPanel(ttk.Frame):
     @property
     def shown(self) -> list[str]:
         """The lines in the widget."""
-        return self.text.get("1.0", "end").splitlines()[:-1]
+        return self.text.get("1.0", "end-1c").splitlines()
 
     def add(self, line: LogLine | None) -> None:
         """Show a new line of the log, if the filter lets it through."""
@@ -72,8 +72,9 @@ class LogPanel(ttk.Frame):
     def _insert(self, lines: list[LogLine]) -> None:
         self.text.configure(state="normal")
         for line in lines:
-            self.text.insert("end", f"{line.clock}  ", ("clock",), f"{line.text}\n", (line.severity,))
-        surplus = int(self.text.index("end-1c").partition(".")[0]) - 1 - SHOWN
+            start = "" if self.text.index("end-1c") == "1.0" else "\n"
+            self.text.insert("end", f"{start}{line.clock}  ", ("clock",), line.text, (line.severity,))
+        surplus = int(self.text.index("end-1c").partition(".")[0]) - SHOWN
         if surplus > 0:
             self.text.delete("1.0", f"{surplus + 1}.0")
         self.text.configure(state="disabled")

@@ -58,7 +58,7 @@ class RunOrders:
         """End the run after the picture being made; asked again, inside it."""
         controller = self._window.controller
         if controller is not None:
-            controller.stop(now=self._tab.view.state == "stopping")
+            controller.stop(now=controller.state == "stopping")
 
     def resume(self, run_id: str) -> None:
         """Go on with a run, on its own backend."""

@@ -145,7 +145,7 @@ class PackPanel(ttk.Frame):
         self.lines.heading("#0", text="prompts", anchor="w")
         below = ttk.Frame(panes)
         panes.add(below, weight=2)
-        self.detail = ttk.Text(below, height=6, width=20, wrap="word", state="disabled", font=SMALL)
+        self.detail = ttk.Text(below, height=6, width=20, wrap="word", state="disabled", takefocus=True, font=SMALL)
         scrolled(self.detail)
         self._bind_keys()
 

@@ -65,13 +65,12 @@ class ProgressPanel(ttk.Frame):
         self.counts.pack(side="left")
         self.eta = ttk.Label(line, style="Muted.TLabel")
         self.eta.pack(side="right")
-        height = STRIP_ROWS * px(CELL + GAP)
-        self.strip = tkinter.Canvas(self, height=height, highlightthickness=0, borderwidth=0, takefocus=False)
+        self.strip = tkinter.Canvas(self, height=px(CELL + GAP), highlightthickness=0, borderwidth=0, takefocus=False)
         self.strip.pack(fill="x", pady=px(4))
         self.strip.bind("<Configure>", lambda _: self.draw(anew=True))
         self.strip.bind("<Double-1>", self._clicked)
         self.strip.bind("<Motion>", self._hover)
-        self.under_way = ttk.Label(self, style="SmallMuted.TLabel", text="\n" * (UNDER_WAY - 1), justify="left")
+        self.under_way = ttk.Label(self, style="SmallMuted.TLabel", justify="left")
         self.under_way.pack(fill="x")
         self.preview = tkinter.Canvas(
             self, height=px(140), width=1, highlightthickness=0, borderwidth=0, takefocus=False
@@ -105,7 +104,8 @@ class ProgressPanel(ttk.Frame):
         self._draw_strip()
         going = sorted(progress.under_way.items())[:UNDER_WAY]
         lines = [f"{self._name_of(index)}  {fraction:.0%}" for index, fraction in going]
-        self.under_way.configure(text="\n".join([*lines, *[""] * (UNDER_WAY - len(lines))]))
+        room = UNDER_WAY if self._view.busy else 1  # constant during a run, so that nothing jumps
+        self.under_way.configure(text="\n".join([*lines, *[""] * (room - len(lines))]))
         self._draw_preview()
 
     def _redraw(self) -> None:
@@ -118,6 +118,9 @@ class ProgressPanel(ttk.Frame):
         canvas, cells = self.strip, self._view.cells
         canvas.delete("all")
         per, columns, step = self._layout()
+        rows = max(1, -(-len(cells) // (per * columns)))
+        if int(canvas.cget("height")) != rows * step:
+            canvas.configure(height=rows * step)
         size = step - self._window.theme.px(GAP)
         colours = self._colours()
         for start in range(0, len(cells), per):
@@ -180,7 +183,7 @@ class ProgressPanel(ttk.Frame):
         index = self._index_at(event)
         if index is not None and not self._view.progress.under_way:
             state = CellState(self._view.cells[index]).name.lower()
-            self.under_way.configure(text=f"{self._name_of(index)}  {state}\n\n")
+            self.under_way.configure(text=f"{self._name_of(index)}  {state}" + ("\n\n" if self._view.busy else ""))
 
 
 def _shown_state(cells: bytes | bytearray) -> CellState:

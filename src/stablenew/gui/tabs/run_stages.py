@@ -10,7 +10,7 @@ import ttkbootstrap as ttk
 
 from stablenew.backends.base import Capabilities
 from stablenew.config import STAGES, PipelineConfig, Setting, declared_settings, extra_of
-from stablenew.gui.card import Card
+from stablenew.gui.card import BODY_INDENT, Card
 from stablenew.gui.form import SettingsForm, is_shown, label_of, text_of
 from stablenew.gui.theme import Theme
 
@@ -57,7 +57,7 @@ class StageCards(ttk.Frame):
             card = Card(
                 within, theme, title, toggled=toggled, opened=not extra, heading="TLabel" if extra else "Heading.TLabel"
             )
-            form = SettingsForm(card.body, theme, settings, self._edited)
+            form = SettingsForm(card.body, theme, settings, self._edited, indent=BODY_INDENT if extra else 0)
             form.pack(fill="x")
             self.cards[stage, extra], self.forms[stage, extra] = card, form
             if not extra:

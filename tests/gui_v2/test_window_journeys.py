@@ -1,0 +1,370 @@
+"""The window around its tabs: the backend, recent runs, mistakes, keys, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from stablenew.app import App, AppOptions, open_app
+from stablenew.backends.base import Capabilities
+from stablenew.backends.probe import BackendStatus
+from stablenew.config import SERVER_EXTRAS
+from stablenew.errors import BackendUnavailable
+from stablenew.gui.events import BackendChoice, FilesDropped, OpenRun
+from stablenew.gui.state import FILE, WindowState, read_state, write_state
+from stablenew.testing.fake_backend import FakeBackend, Script
+from stablenew.workspace import Workspace
+from tests.gui_v2.hand import Hand, tkinter
+from tests.gui_v2.test_run_journeys import OpenWindow, Shot, pack, ready, run_tab, wait_run
+
+if TYPE_CHECKING:
+    from stablenew.gui.recent_runs import RecentRuns
+
+__all__ = ["pack"]
+
+
+@dataclass
+class Backends:
+    """Opens a fake backend of any name but `gone`, and remembers which were opened and closed."""
+
+    gone: str = "webui"
+    opened: list[tuple[str, str | None]] = field(default_factory=list)
+    fakes: list[FakeBackend] = field(default_factory=list)
+
+    @contextmanager
+    def open_app(self, options: AppOptions) -> Iterator[App]:
+        self.opened.append((options.backend, options.url))
+        if options.backend == self.gone:
+            raise BackendUnavailable(options.backend, f"no server answers at {options.url}: start it")
+        self.fakes.append(FakeBackend(name=options.backend))
+        with open_app(options, backend=self.fakes[-1]) as app:
+            yield app
+
+
+def test_choosing_another_backend_closes_the_first(open_window: OpenWindow) -> None:
+    """What is chosen is opened once the other is closed; one that does not answer says why, and can be left again."""
+    backends = Backends()
+    hand = open_window(open_app=backends.open_app, backend=BackendChoice(name="fake"))
+    hand.wait(lambda: hand.window.capabilities, "the first backend")
+    chooser, status = run_tab(hand).backend.chooser, run_tab(hand).backend.status
+    hand.type("webui http://127.0.0.1:9", chooser)
+    hand.key("Return", chooser)
+    hand.wait(lambda: "no server answers at http://127.0.0.1:9" in status.cget("text"), "the reason")
+    assert backends.fakes[0].calls.closed == 1
+    assert hand.window.controller is None
+    hand.type("other", chooser)
+    hand.key("Return", chooser)
+    hand.wait(lambda: hand.window.capabilities, "the other backend")
+    assert backends.opened == [("fake", None), ("webui", "http://127.0.0.1:9"), ("other", None)]
+    hand.put_away()
+    assert [fake.calls.closed for fake in backends.fakes] == [1, 1]
+
+
+def test_the_last_backend_is_opened_at_the_next_start(open_window: OpenWindow) -> None:
+    """Without another wish the window opens what was in use."""
+    backends = Backends()
+    hand = open_window(open_app=backends.open_app, backend=BackendChoice(name="mine", url="http://a:1", model="m"))
+    hand.wait(lambda: hand.window.capabilities, "the backend")
+    hand.put_away()
+    again = open_window(open_app=backends.open_app, backend=None)
+    again.wait(lambda: again.window.capabilities, "the backend")
+    assert backends.opened == [("mine", "http://a:1")] * 2
+
+
+def test_servers_that_are_found_can_be_chosen(open_window: OpenWindow) -> None:
+    """The chooser offers configured backends, servers at their usual addresses, and every kind."""
+    found = (
+        BackendStatus(name="studio", kind="comfyui", url="http://box:8188", configured=True),
+        BackendStatus(name="http://127.0.0.1:7860", kind="webui", url="http://127.0.0.1:7860"),
+    )
+    backends = Backends(gone="")
+    hand = open_window(open_app=backends.open_app, look_for_backends=lambda _: found)
+    chooser = run_tab(hand).backend.chooser
+    hand.wait(lambda: "studio" in chooser.cget("values"), "what was found")
+    assert "webui  http://127.0.0.1:7860" in chooser.cget("values")
+    assert "local" in chooser.cget("values")
+    assert "pool" not in chooser.cget("values")
+    chooser.set("webui  http://127.0.0.1:7860")
+    chooser.event_generate("<<ComboboxSelected>>")
+    hand.wait(lambda: ("webui", "http://127.0.0.1:7860") in backends.opened, "the server")
+
+
+def test_a_backend_cannot_be_changed_during_a_run(open_window: OpenWindow, pack: Path) -> None:
+    """The chooser is locked while a run is under way."""
+    hand = open_window(Script(delay_s=600.0))
+    tab = ready(hand, pack)
+    hand.key("F5")
+    hand.wait(lambda: tab.view.busy, "the run")
+    hand.wait(lambda: str(tab.backend.chooser.cget("state")) == "disabled", "the lock")
+    hand.key("Shift-F5")
+    hand.key("Shift-F5")
+    wait_run(hand, tab)
+    assert str(tab.backend.chooser.cget("state")) == "normal"
+
+
+def test_recent_runs_are_listed_with_what_they_recorded(open_window: OpenWindow, pack: Path, shot: Shot) -> None:
+    """F8 opens the panel: counts, failures and records of each run; a double click opens it in Review."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    hand.key("F5")
+    wait_run(hand, tab)
+    sent: list[object] = []
+    hand.window.send = sent.append  # type: ignore[method-assign]
+    hand.key("F8")
+    recent: RecentRuns = hand.window.recent
+    hand.wait(lambda: recent.table.get_children(), "the runs")
+    run_id = tab.view.progress.run_id
+    row = dict(zip(recent.table.cget("columns"), recent.table.item(run_id, "values"), strict=True))
+    assert (row["packs"], row["variants"], row["made"], row["records"]) == ("houses", "5", "5", "5")
+    shot(hand)
+    x, y, width, height = recent.table.bbox(run_id)
+    hand.click(recent.table, x + width // 2, y + height // 2, double=True)
+    assert OpenRun(run_id=run_id) in sent
+    hand.key("F8")
+    assert not recent.winfo_ismapped()
+
+
+def test_a_mistake_in_a_callback_is_shown_and_logged(
+    open_window: OpenWindow, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing that Tk calls can fail unseen: it is at the top of the window, in errors.log, and the window goes on."""
+    hand = open_window()
+
+    def broken() -> None:
+        raise ZeroDivisionError("in a callback")
+
+    hand.root.after(1, broken)
+    hand.wait(lambda: hand.window.notices.notices, "the notice")
+    notice = hand.window.notices.notices[0]
+    assert "ZeroDivisionError: in a callback" in notice.text
+    assert "broken" in notice.detail
+    assert "in a callback" in (workspace.root / "errors.log").read_text()
+    hand.click(hand.find("Copy details"))
+    assert "ZeroDivisionError" in hand.root.clipboard_get()
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    hand.mistakes.clear()
+    capsys.readouterr()
+
+
+def test_a_mistake_in_one_tab_does_not_keep_the_event_from_the_others(
+    open_window: OpenWindow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each tab is told of an event on its own."""
+    hand = open_window()
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+
+    class Broken:
+        def handle(self, event: object) -> None:
+            raise ZeroDivisionError("in a tab")
+
+    told: list[object] = []
+
+    class Sound:
+        def handle(self, event: object) -> None:
+            told.append(event)
+
+    hand.window._tabs = {"broken": Broken(), "sound": Sound()}
+    hand.window.bridge.put("an event")
+    hand.wait(lambda: "an event" in told, "the event")
+    assert "in a tab" in hand.window.notices.notices[0].text
+    hand.mistakes.clear()
+    capsys.readouterr()
+
+
+def test_a_run_that_cannot_start_says_why(open_window: OpenWindow, pack: Path) -> None:
+    """What the controller ends a run with is in the log, and the window is ready for the next one."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    tab.take_settings({"txt2img.sampler": "Eular a"})
+    hand.key("F5")
+    wait_run(hand, tab)
+    assert any("did you mean 'Euler a'" in line for line in tab.log_panel.shown)
+    assert str(tab.controls.run.cget("state")) == "normal"
+
+
+class Server(FakeBackend):
+    """A fake that says it does everything a WebUI does."""
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), extras=frozenset(SERVER_EXTRAS), adetailer_models=("face_yolov8n.pt",))
+
+
+def test_adetailer_has_a_card_where_the_backend_has_it(open_window: OpenWindow, shot: Shot) -> None:
+    """On a server with ADetailer its card is there with the server's models; elsewhere it is not."""
+
+    @contextmanager
+    def opened(options: AppOptions) -> Iterator[App]:
+        with open_app(options, backend=Server() if options.backend == "server" else FakeBackend()) as app:
+            yield app
+
+    hand = open_window(open_app=opened)
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    tab = run_tab(hand)
+    card = tab.stages.cards["txt2img", "adetailer_model"]
+    assert not card.winfo_ismapped()
+    hand.window.choose_backend(BackendChoice(name="server"))
+    hand.wait(card.winfo_ismapped, "the card")
+    card.unfold()
+    hand.settle()
+    model = tab.stages.forms["txt2img", "adetailer_model"].fields["txt2img.adetailer_model"]
+    assert "face_yolov8n.pt" in model.widget.cget("values")
+    hand.type("face_yolov8n.pt", model.widget)
+    assert tab.wish().settings == {"txt2img.adetailer_model": "face_yolov8n.pt"}
+    shot(hand)
+
+
+def test_packs_and_pictures_can_be_dropped(open_window: OpenWindow, pack: Path) -> None:
+    """A dropped pack goes into the list and is chosen."""
+    hand = open_window()
+    hand.window.send(FilesDropped(paths=(pack,)))
+    tab = run_tab(hand)
+    assert tab.packs.chosen == (pack,)
+    hand.wait(lambda: tab.planned, "the plan")
+
+
+@pytest.mark.parametrize(("text", "path"), [("/a b/c.png", "/a b/c.png"), ("file:///a%20b/c.png", "/a b/c.png")])
+def test_a_dropped_file_may_come_as_an_address(text: str, path: str) -> None:
+    """Some desktops give file:// addresses."""
+    drop = pytest.importorskip("stablenew.gui.drop")
+    assert drop.path_of(text) == Path(path)
+
+
+def test_every_control_is_reached_with_the_keyboard(open_window: OpenWindow, pack: Path) -> None:
+    """Tab goes round through every field and button of the Run tab and the status bar; F6 goes part by part."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    tab.axes.add("cfg_scale", "3,5")
+    hand.settle()
+    wanted = {str(each) for each in hand.all() if _usable(each) and not str(each).startswith(".!menu")}
+    reached: set[str] = set()
+    at = hand.root.tk_focusNext()
+    while at is not None and str(at) not in reached:
+        reached.add(str(at))
+        at = at.tk_focusNext()
+    assert sorted(wanted - reached) == []
+    parts: list[str] = []
+    for _ in range(4):
+        hand.key("F6")
+        focus = str(hand.root.focus_get())
+        parts.append(next(str(part) for part in hand.window.parts() if f"{focus}.".startswith(f"{part}.")))
+    assert len(set(parts)) == 4
+
+
+def _usable(widget: Any) -> bool:
+    kinds = {"TButton", "TCheckbutton", "TCombobox", "TEntry", "TSpinbox", "TMenubutton", "Treeview", "Text"}
+    if widget.winfo_class() not in kinds or not widget.winfo_ismapped():
+        return False
+    return widget.winfo_class() in ("Text", "Treeview") or str(widget.cget("state")) != "disabled"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_no_text_is_cut_off(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot, size: tuple[int, int], theme: str
+) -> None:
+    """Every label and button of the Run tab with its panels has the room its text needs."""
+    hand = open_window(size=size)
+    hand.window.use_theme(theme)  # type: ignore[arg-type]
+    tab = ready(hand, pack)
+    tab.take_settings({"stages": ("txt2img", "img2img", "upscale"), "txt2img.sampler": "DPM++ 2M SDE"})
+    tab.axes.add("cfg_scale", "3,5")
+    hand.key("F5")
+    wait_run(hand, tab)
+    for shown in ("tab", "recent runs"):
+        shot(hand, shown)
+        cut = [
+            (str(each), each.cget("text"), each.winfo_width(), each.winfo_reqwidth())
+            for each in hand.all()
+            if each.winfo_class() in ("TLabel", "TButton", "TCheckbutton", "TMenubutton")
+            and each.winfo_ismapped()
+            and each.cget("text")
+            and each.winfo_width() < each.winfo_reqwidth()
+        ]
+        assert not cut
+        hand.key("F8")
+
+
+def test_a_larger_size_makes_everything_larger(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
+) -> None:
+    """At twice the size fonts and distances double, and the chosen size is remembered."""
+    write_state(workspace, WindowState(learning=True, scale=2.0, geometry="1920x1080+0+0"))
+    hand = open_window()
+    assert hand.window.theme.scale == pytest.approx(2.0)
+    assert hand.window.theme.px(8) == 16
+    tab = ready(hand, pack)
+    assert tab.controls.run.winfo_height() > 44
+    shot(hand)
+    hand.window.scale_choice.set("1.5")
+    hand.window.use_scale()
+    hand.put_away()
+    assert read_state(workspace).scale == 1.5
+
+
+def test_a_memory_that_cannot_be_read_is_no_reason_not_to_open(
+    open_window: OpenWindow, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A torn window.json means the defaults, and it is written anew."""
+    workspace.root.mkdir(parents=True)
+    (workspace.root / FILE).write_text('{"theme": "li')
+    hand = open_window()
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    hand.put_away()
+    assert read_state(workspace).theme == "light"
+    capsys.readouterr()
+
+
+def test_events_of_a_run_reach_a_tab_made_later(open_window: OpenWindow, pack: Path) -> None:
+    """A tab that is made in the middle of a run is told what happened so far, without single steps."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    hand.key("F5")
+    wait_run(hand, tab)
+    kinds = [type(event).__name__ for event in hand.window._so_far]
+    assert kinds[0] == "RunStarted"
+    assert kinds.count("VariantFinished") == 5
+    assert kinds[-1] == "RunFinished"
+    assert "StepDone" not in kinds
+
+
+def test_the_keys_are_listed(open_window: OpenWindow) -> None:
+    """F1 shows them, Escape puts them away."""
+    hand = open_window()
+    hand.key("F1")
+    assert hand.shows("Run Full Pipeline")
+    [dialog] = [each for each in hand.root.winfo_children() if isinstance(each, tkinter.Toplevel)]
+    hand.key("Escape", dialog)
+    assert not dialog.winfo_exists()
+
+
+def open_local(open_window: Callable[..., Hand]) -> Hand:
+    """The window on the embedded model."""
+    return open_window(open_app=open_app, backend=BackendChoice(name="local"))
+
+
+def test_the_embedded_model_draws_what_was_asked(open_window: OpenWindow, workspace: Workspace, shot: Shot) -> None:
+    """On the model in the box: choose the demo pack, two variants, four steps; two pictures are on disk and shown."""
+    pytest.importorskip("torch")
+    hand = open_local(open_window)
+    tab = run_tab(hand)
+    [demo] = [path for path in tab.packs.known if path.name == "demo_pack.txt"]
+    hand.wait(lambda: tab.packs.look(demo).lines, "the pack's lines")  # type: ignore[union-attr]
+    left, top, width, height = tab.packs.packs.bbox(str(demo))
+    hand.click(tab.packs.packs, left + width // 2, top + height // 2)
+    hand.type("4", tab.stages.forms["txt2img", ""].fields["txt2img.steps"].widget)
+    tab.axes._limit.set("2")
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    hand.wait(lambda: tab.planned and tab.planned.plan.count == 2, "the plan")
+    hand.click(tab.controls.run)
+    wait_run(hand, tab)
+    assert tab.view.error is None
+    assert tab.view.result is not None
+    assert tab.view.result.ok == 2
+    hand.wait(lambda: tab.progress._photo, "the picture")
+    assert len(list((tab.view.result.folder / "images").glob("*.png"))) == 2
+    shot(hand)
