@@ -304,6 +304,8 @@ def test_a_larger_size_makes_everything_larger(
     hand.window.use_scale()
     hand.put_away()
     assert read_state(workspace).scale == 1.5
+    write_state(workspace, WindowState(learning=True))
+    assert open_window().window.theme.scale == pytest.approx(1.0)
 
 
 def test_a_memory_that_cannot_be_read_is_no_reason_not_to_open(

@@ -20,8 +20,11 @@ from stablenew.gui.theme import Theme
 NONE_TEXT = ""
 """How a field shows None; typing "none" means the same."""
 
-LABEL_WIDTH = 96
+LABEL_WIDTH = 88
 """Of every column of labels, so that the fields of all cards stand below each other."""
+
+NARROW = 380
+"""Below this width (logical pixels) a form has one field in a row."""
 
 _SHORTER = {"images_per_prompt": "images each"}
 _LONG = frozenset({"model", "vae", "init_image", "scripts", "adetailer_options"})
@@ -93,11 +96,12 @@ class SettingsForm(ttk.Frame):
         """`indent`: logical pixels by which the form stands further in than others it should line up with."""
         super().__init__(master)
         self.fields = {setting.path: Field(self, theme, setting, changed) for setting in settings}
-        for column in (1, 3):
-            self.columnconfigure(column, weight=1, uniform="fields")
+        self._theme = theme
+        self._can: Capabilities | None = None
+        self._narrow = False
         self.columnconfigure(0, minsize=theme.px(LABEL_WIDTH - indent))
-        self.columnconfigure(2, minsize=theme.px(LABEL_WIDTH + 16))
-        self.show(None)
+        self.bind("<Configure>", self._resized)
+        self._arrange()
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -111,13 +115,29 @@ class SettingsForm(ttk.Frame):
 
     def show(self, can: Capabilities | None) -> None:
         """Offer what the backend has, and only the fields it does (those that are set are shown anyway)."""
+        self._can = can
+        for field in self.fields.values():
+            field.offer(known_values(field.setting, can))
+        self._arrange()
+
+    def _resized(self, event: tkinter.Event[tkinter.Misc]) -> None:
+        narrow = event.width < self._theme.px(NARROW)
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Two fields in a row, or one where there is no room for two."""
+        px, can = self._theme.px, self._can
+        self.columnconfigure(1, weight=1, uniform="fields")
+        self.columnconfigure(2, minsize=0 if self._narrow else px(LABEL_WIDTH + 16))
+        self.columnconfigure(3, weight=0 if self._narrow else 1, uniform="" if self._narrow else "fields")
         row = column = 0
         for setting, field in ((field.setting, field) for field in self.fields.values()):
-            field.offer(known_values(setting, can))
             if not (is_shown(setting, can) or field.touched):
                 field.hide()
                 continue
-            wide = setting.path.rpartition(".")[2] in _LONG
+            wide = self._narrow or setting.path.rpartition(".")[2] in _LONG
             if wide and column:
                 row, column = row + 1, 0
             field.place_at(row, column, wide)

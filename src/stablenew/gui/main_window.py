@@ -367,8 +367,10 @@ class StableNewGUI:
 
     def _lay_out(self) -> None:
         root = self.root
-        root.geometry(self.state.geometry or "{}x{}".format(*map(self.theme.px, DEFAULT_SIZE)))
-        root.minsize(*map(self.theme.px, LEAST_SIZE))
+        screen = root.winfo_screenwidth(), root.winfo_screenheight()
+        usual, least = (tuple(map(min, map(self.theme.px, size), screen)) for size in (DEFAULT_SIZE, LEAST_SIZE))
+        root.geometry(self.state.geometry or "{}x{}".format(*usual))
+        root.minsize(*least)
         root.protocol("WM_DELETE_WINDOW", self.close)
         root.columnconfigure(0, weight=1)
         root.rowconfigure(1, weight=1)

@@ -19,6 +19,8 @@ GRID = 8
 NAME = "stablenew"
 SCALES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 _STANDARD_PIXELS_PER_POINT = 96 / 72
+_system_scaling: dict[str, float] = {}
+"""By screen, pixels per point as Tk found them: a scaling that is set stays with the screen for later windows."""
 
 # Registered before a root is there: ttkbootstrap queues it for the first one.
 _FAMILY = ttk.Theme(
@@ -87,8 +89,8 @@ class Theme:
     def __init__(self, root: tkinter.Misc, name: ThemeName, scale: float | None = None) -> None:
         self._root = root
         self.name: ThemeName = name
-        if scale is not None:
-            root.tk.call("tk", "scaling", scale * _STANDARD_PIXELS_PER_POINT)
+        system = _system_scaling.setdefault(root.winfo_screen(), float(root.tk.call("tk", "scaling")))
+        root.tk.call("tk", "scaling", system if scale is None else scale * _STANDARD_PIXELS_PER_POINT)
         self.scale = float(root.tk.call("tk", "scaling")) / _STANDARD_PIXELS_PER_POINT
         _name_fonts(root)
         style = ttk.Style.get_instance()

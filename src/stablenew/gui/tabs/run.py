@@ -205,7 +205,7 @@ class RunTab(ttk.Frame):
         sashes = self.window.recall(KEY).get("sashes")
         width = self.panes.winfo_width()
         if not (isinstance(sashes, list) and len(sashes) == 2 and 0 < sashes[0] < sashes[1] < width):
-            sashes = [round(width * 0.25), round(width * 0.66)]
+            sashes = [round(width * 0.25), round(width * 0.67)]
         for number, place in enumerate(sashes):
             self.panes.sashpos(number, place)
 
