@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice, repeat
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +20,11 @@ from stablenew.errors import InputError, RecordError
 from stablenew.learning.index_files import (
     FileState,
     Found,
+    Kind,
+    Looks,
     files_on_disk,
     is_behind,
+    load_looks,
     load_states,
     new_state,
     save_state,
@@ -31,9 +34,9 @@ from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import Rating, parse_rating
 from stablenew.learning.learning_reader import UnreadableLine, parse_line, unreadable_file
 from stablenew.learning.learning_record import LearningRecord
-from stablenew.learning.line_scan import ScannedLine, scan_lines
+from stablenew.learning.line_scan import ScannedLine, scan_blocks, scan_lines
 from stablenew.learning.record_packs import is_pack, pack_lines
-from stablenew.learning.record_wire import decode_record
+from stablenew.learning.record_wire import decode_record, decode_records
 
 LINES_AT_ONCE = 200_000
 DAMAGE_KEPT = 1000
@@ -49,7 +52,7 @@ class CaughtUp:
 
 
 class CatchUp:
-    """One catch-up of the index behind `db`, which is in autocommit mode. Used by one thread."""
+    """Catches up the index behind `db`, which is in autocommit mode. Used by one thread."""
 
     def __init__(
         self,
@@ -68,15 +71,19 @@ class CatchUp:
         self._lines_at_once = lines_at_once
         self._budget = 0
         self._version = -1
+        self._looks: dict[Kind, Looks] | None = None
+        self._looks_version = -1
 
     def run(self) -> CaughtUp:
         """Read everything new. Raises sqlite3.Error; what is committed by then is right as far as it goes."""
-        while is_behind(self._db, *self._folders):
+        self._done = CaughtUp()
+        while self._is_behind():
             self._begin()
             try:
                 self._some_files()
                 self._db.execute("COMMIT")
             except BaseException:
+                self._version = -1  # what is remembered of the tables holds no more
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -86,11 +93,23 @@ class CatchUp:
                 break  # everything was read; files that grew meanwhile are the next catch-up's
         return self._done
 
+    def _is_behind(self) -> bool:
+        version = self._data_version()
+        if self._looks is None or version != self._looks_version:
+            self._looks, self._looks_version = load_looks(self._db), version
+        return is_behind(self._looks, *self._folders)
+
     def _begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        version = self._data_version()
         self._rows.begin(forget_cached=version != self._version)
-        self._version, self._budget = version, self._lines_at_once
+        self._rating_rows.begin()
+        self._version, self._budget, self._looks = version, self._lines_at_once, None
+
+    def _data_version(self) -> int:
+        """A number that changes with every change that another connection makes to the index."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
     def _some_files(self) -> None:
         """Within a transaction: forget what is gone and read on, until the budget of lines is used up."""
@@ -102,7 +121,6 @@ class CatchUp:
             state = states.get(which)
             if state is None:
                 state = new_state(self._db, *which)
-                self._rows.know_file(state.id, state.name)
             elif state.same_as(file.seen):
                 continue
             self._read_on(state, file)
@@ -135,8 +153,7 @@ class CatchUp:
         except (OSError, InputError, RecordError) as exc:
             self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, unreadable_file(exc)))
             state.settled = 0
-        self._done.lines += state.lines
-        self._budget -= state.lines
+        self._took(state.lines)
         save_state(self._db, state)
 
     def _read_on(self, state: FileState, found: Found) -> None:
@@ -163,9 +180,32 @@ class CatchUp:
         save_state(self._db, state)
 
     def _read_lines(self, state: FileState, path: Path, file: BinaryIO) -> None:
+        if state.kind == "record":
+            for offset, lines in scan_blocks(file, state.offset):
+                self._read_block(state, path, offset, lines[: self._budget])
+                if self._budget <= 0:
+                    return
+        self._read_each_line(state, path, scan_lines(file, state.offset))
+
+    def _read_block(self, state: FileState, path: Path, offset: int, lines: list[bytes]) -> None:
+        """Add what whole lines hold, all at once when nothing is wrong with any of them."""
+        sizes = list(map(len, lines))
+        starts = list(accumulate(sizes, lambda start, size: start + size + 1, initial=offset))
+        try:
+            records = decode_records(lines)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            scanned = map(ScannedLine, starts, lines, sizes, repeat(True))
+            self._read_each_line(state, path, scanned)
+            return
+        self._rows.add(records, state.id, starts, sizes)
+        state.offset = starts[-1]
+        state.lines += len(lines)
+        self._took(len(lines))
+
+    def _read_each_line(self, state: FileState, path: Path, lines: Iterable[ScannedLine]) -> None:
         read_line = self._read_record if state.kind == "record" else self._read_rating
         lines_before = state.lines
-        for line in islice(scan_lines(file, state.offset), self._budget):
+        for line in islice(lines, self._budget):
             problem = read_line(state, path, line)
             if not line.ended:
                 # Under way, torn, or whole but for its newline: what comes next decides, so it is read again then.
@@ -175,20 +215,23 @@ class CatchUp:
                 self._note_damage(state, problem)
             state.offset = line.offset + line.size + 1
             state.lines += 1
-        self._done.lines += state.lines - lines_before
-        self._budget -= state.lines - lines_before
+        self._took(state.lines - lines_before)
 
     def _read_record(self, state: FileState, path: Path, line: ScannedLine) -> UnreadableLine | None:
         """Add what `line` holds; what is wrong with it, if anything."""
         try:
-            self._rows.add(decode_record(line.data or b""), state.id, line.offset, line.size)
+            record = decode_record(line.data or b"")
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             # The reader says it in full; it also knows what an empty line is.
-            read = parse_line(path, state.lines + 1, line)
-            if isinstance(read, LearningRecord):
-                self._rows.add(read, state.id, line.offset, line.size)
-            return read if isinstance(read, UnreadableLine) else None
+            record = parse_line(path, state.lines + 1, line)
+            if not isinstance(record, LearningRecord):
+                return record
+        self._rows.add([record], state.id, [line.offset], [line.size])
         return None
+
+    def _took(self, lines: int) -> None:
+        self._done.lines += lines
+        self._budget -= lines
 
     def _read_rating(self, state: FileState, path: Path, line: ScannedLine) -> UnreadableLine | None:
         read = parse_rating(path, state.lines + 1, line)

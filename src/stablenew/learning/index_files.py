@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from stablenew.learning.learning_reader import walk_lines_files
+from stablenew.learning.learning_reader import lines_entries, walk_lines_files
 
 Kind = Literal["record", "rating"]
 
@@ -72,8 +72,13 @@ class Found:
 
     kind: Kind
     name: bytes
-    path: Path
+    place: str
     seen: os.stat_result
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.place)
 
 
 def files_on_disk(records: Path, ratings: Path) -> dict[tuple[Kind, bytes], Found]:
@@ -86,26 +91,40 @@ def files_on_disk(records: Path, ratings: Path) -> dict[tuple[Kind, bytes], Foun
                 seen = _stat(entry)
             except FileNotFoundError:
                 continue
-            found[kind, name] = Found(kind, name, Path(entry.path), seen)
+            found[kind, name] = Found(kind, name, entry.path, seen)
     return found
 
 
-def is_behind(db: sqlite3.Connection, records: Path, ratings: Path) -> bool:
+Looks = dict[str, tuple[int, int, int]]
+"""By a file's name in its folder, what it looked like when it was read; files that may look so changed are left out."""
+
+
+def load_looks(db: sqlite3.Connection) -> dict[Kind, Looks] | None:
+    """What the files looked like; None when one must be read again whatever it looks like."""
+    looks: dict[Kind, Looks] = {"record": {}, "rating": {}}
+    for kind, name, settled, *seen in db.execute("SELECT kind, name, settled, inode, size, mtime FROM file"):
+        if not settled:
+            return None
+        looks[kind][os.fsdecode(name)] = tuple(seen)
+    return looks
+
+
+def is_behind(looks: dict[Kind, Looks] | None, records: Path, ratings: Path) -> bool:
     """Whether any file is new, gone, or looks otherwise than when it was read. Every question asks this first."""
-    known = {
-        (kind, name): looks
-        for kind, name, *looks in db.execute("SELECT kind, name, settled, inode, size, mtime FROM file")
-    }
+    if looks is None:
+        return True
     folders: tuple[tuple[Kind, Path], ...] = (("record", records), ("rating", ratings))
     for kind, folder in folders:
-        for name, entry in walk_lines_files(folder, packs=kind == "record"):
+        known, there = looks[kind], lines_entries(folder, packs=kind == "record")
+        if len(known) != len(there):
+            return True
+        for name, entry in there:
             try:
-                seen = _stat(entry)
+                if known.get(name) != _looks(_stat(entry)):
+                    return True
             except FileNotFoundError:
                 return True
-            if known.pop((kind, name), None) != [1, *_looks(seen)]:
-                return True
-    return bool(known)
+    return False
 
 
 def load_states(db: sqlite3.Connection) -> dict[tuple[Kind, bytes], FileState]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from stablenew.learning.index_places import ROW_OF_KEY
 from stablenew.learning.index_schema import ORIGIN_FIELDS, ORIGIN_GROUPS, SETTING_FIELDS
 from stablenew.learning.prompt_words import Term, fts_query
 from stablenew.learning.record_filter import OPERATORS, Condition, contains, day_of, holds, number
@@ -154,8 +155,8 @@ def pointer_of_key(db: sqlite3.Connection, key: int) -> Pointer | None:
     """Where the line of one record stands."""
     row = db.execute(
         f"""SELECT r.key, d.name, r.offset, r.length, f.people, f.score, f.tags, f.notes
-            FROM {_SOURCE} CROSS JOIN file d ON d.id = r.file WHERE r.key = ?""",
-        (key,),
+            FROM {_SOURCE} CROSS JOIN file d ON d.id = r.file WHERE r.id = ({ROW_OF_KEY})""",
+        {"key": key},
     ).fetchone()
     return None if row is None else _pointer(row)
 

@@ -19,6 +19,10 @@ class RatingRows:
         self._db, self._records = db, rows
         self._touched: set[int] = set()
 
+    def begin(self) -> None:
+        """Start a transaction."""
+        self._touched.clear()
+
     def add(self, rating: Rating, file: int, offset: int) -> None:
         """Add the line of `rating`, which stands at `offset` of `file`."""
         key = record_key(rating.record_id)
@@ -34,37 +38,37 @@ class RatingRows:
 
     def settle(self) -> None:
         """Fold anew what was touched, and give the records their scores; every record must be counted before."""
-        for key in self._touched:
-            feedback = fold(self.of_key(key))
-            if feedback is None:
-                self._db.execute("DELETE FROM feedback WHERE key = ?", (key,))
-                self._records.set_score(key, None, folded=False)
-            else:
-                self._store(key, feedback)
+        touched = sorted(self._touched)  # neighbours in the tables, too
+        for start in range(0, len(touched), _AT_ONCE):
+            self._fold(touched[start : start + _AT_ONCE])
         self._touched.clear()
 
-    def of_key(self, key: int) -> list[Rating]:
-        """Every rating of one record in file order."""
-        return ratings_of_key(self._db, key)
-
-    def _store(self, key: int, feedback: Feedback) -> None:
-        tags = msgspec.json.encode(feedback.as_info().tags).decode()
-        self._db.execute(
+    def _fold(self, keys: list[int]) -> None:
+        said: dict[int, list[Rating]] = {key: [] for key in keys}
+        for key, body in self._db.execute(_LINES.format(marks=", ".join("?" * len(keys))), keys):
+            said[key].append(_decoder.decode(body))
+        folded = {key: fold(ratings) for key, ratings in said.items()}
+        self._db.executemany("DELETE FROM feedback WHERE key = ?", [(key,) for key in keys if folded[key] is None])
+        self._db.executemany(
             """INSERT OR REPLACE INTO feedback (key, score, rejected, favourite, tags, notes, people)
                VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            (key, feedback.score, feedback.rejected, feedback.favourite, tags, feedback.notes, feedback.people),
+            [_row(key, feedback) for key, feedback in folded.items() if feedback is not None],
         )
-        score = None if feedback.score is None else round(feedback.score * 1000)
-        self._records.set_score(key, score, folded=True)
+        self._records.set_scores({key: None if each is None else (each.score,) for key, each in folded.items()})
+
+
+def _row(key: int, feedback: Feedback) -> tuple[object, ...]:
+    tags = _encoder.encode(feedback.as_info().tags).decode()
+    return key, feedback.score, feedback.rejected, feedback.favourite, tags, feedback.notes, feedback.people
 
 
 def ratings_of_key(db: sqlite3.Connection, key: int) -> list[Rating]:
     """Every rating of one record in file order, undone ones included."""
-    bodies = db.execute(
-        "SELECT body FROM rating r JOIN file f ON f.id = r.file WHERE r.key = ? ORDER BY f.name, r.offset", (key,)
-    )
-    return [_decoder.decode(body) for (body,) in bodies]
+    return [_decoder.decode(body) for _, body in db.execute(_LINES.format(marks="?"), (key,))]
 
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Rating)
+_AT_ONCE = 500
+_LINES = """SELECT r.key, r.body FROM rating r JOIN file f ON f.id = r.file WHERE r.key IN ({marks})
+    ORDER BY r.key, f.name, r.offset"""

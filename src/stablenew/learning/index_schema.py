@@ -1,7 +1,8 @@
 """What the index holds: tables, and which fields of a record can be asked for without reading its line.
 
 Repeated values stand once: `setting` has each combination of settings, with its running totals; `origin` each
-combination of run, pack and the like; `prompt` each prompt. A row of `record` is narrow and points at a line.
+combination of run, pack and the like; `prompt` each prompt. A row of `record` is narrow and points at a line; which
+row holds a record id say `place` and `new_place` (see index_places).
 Totals are whole numbers (milliseconds, thousandths of a star), so that what is added can be taken away exactly.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
 """Goes up with every change of this file that changes what is stored; an index of another format is rebuilt."""
 
 APPLICATION_ID = 0x53744E78
@@ -51,7 +52,7 @@ STATUS_NUMBERS = {"ok": 0, "failed": 1, "cancelled": 2}
 STATUS_WORDS = ("ok", "failed", "cancelled")
 
 _ROW = """
-    id INTEGER PRIMARY KEY, key INTEGER NOT NULL{unique}, setting INTEGER NOT NULL, origin INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, key INTEGER NOT NULL, setting INTEGER NOT NULL, origin INTEGER NOT NULL,
     prompt INTEGER NOT NULL, file INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
     time INTEGER NOT NULL, status INTEGER NOT NULL, ms INTEGER, score INTEGER, written TEXT
 """
@@ -80,9 +81,11 @@ TABLES = [
     *_dimension("setting", SETTING_FIELDS, _TOTALS),
     *_dimension("origin", ORIGIN_FIELDS),
     "CREATE TABLE prompt (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE)",
-    f"CREATE TABLE record ({_ROW.format(unique=' UNIQUE')})",
+    f"CREATE TABLE record ({_ROW})",
+    "CREATE TABLE place (key INTEGER PRIMARY KEY, record INTEGER NOT NULL)",
+    "CREATE TABLE new_place (key INTEGER PRIMARY KEY, record INTEGER NOT NULL)",
     # Lines that another line with the same record id supersedes.
-    f"CREATE TABLE spare ({_ROW.format(unique='')})",
+    f"CREATE TABLE spare ({_ROW})",
     "CREATE INDEX spare_key ON spare (key)",
     "CREATE INDEX record_time ON record (time, key)",
     "CREATE INDEX record_rated ON record (score, time, key, setting, origin) WHERE score IS NOT NULL",
@@ -124,6 +127,7 @@ def format_number(*, with_words: bool) -> int:
     return 2 * FORMAT + with_words
 
 
-# Both give a tuple of a decoded record's values, ten times a line: attrgetter does that without running Python code.
+# Each gives a tuple of a decoded record's values: attrgetter does that without running Python code.
 setting_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*(f"pipeline.{name}" for name in SETTING_FIELDS))
 origin_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*(f"{ORIGIN_GROUPS[name]}.{name}" for name in ORIGIN_FIELDS))
+prompt_of: Callable[[Any], tuple[str, str]] = attrgetter("prompt.prompt", "prompt.negative_prompt")

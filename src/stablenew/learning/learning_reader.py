@@ -7,10 +7,11 @@ line counts; `read_current_records` and the index give each record once.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from struct import Struct
 
 import msgspec
 
@@ -21,6 +22,7 @@ from stablenew.learning.record_packs import PACK_SUFFIX, is_pack, pack_lines
 from stablenew.learning.record_wire import known_groups
 
 SUFFIX = ".jsonl"
+_first_64 = Struct(">Q").unpack_from
 
 
 class _RunIds(msgspec.Struct):
@@ -68,25 +70,33 @@ def walk_lines_files(folder: Path, *, packs: bool = False) -> list[tuple[bytes, 
 
     What is hidden, and links, are passed by.
     """
-    found: list[tuple[bytes, os.DirEntry[str]]] = []
+    return sorted(
+        ((os.fsencode(name), entry) for name, entry in lines_entries(folder, packs=packs)), key=lambda each: each[0]
+    )
+
+
+def lines_entries(folder: Path, *, packs: bool = False) -> list[tuple[str, os.DirEntry[str]]]:
+    """The files of `walk_lines_files` in no order, with forward slashes in their names: what asks often asks this."""
+    found: list[tuple[str, os.DirEntry[str]]] = []
     _walk(folder, "", (SUFFIX, PACK_SUFFIX) if packs else (SUFFIX,), found)
-    return sorted(found, key=lambda each: each[0])
+    return found
 
 
 def _walk(
-    folder: Path | str, prefix: str, suffixes: tuple[str, ...], found: list[tuple[bytes, os.DirEntry[str]]]
+    folder: Path | str, prefix: str, suffixes: tuple[str, ...], found: list[tuple[str, os.DirEntry[str]]]
 ) -> None:
     try:
         entries = list(os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
-        if entry.name.startswith(".") or entry.is_symlink():
+        name = entry.name
+        if name.startswith("."):
             continue
-        if entry.is_dir():
-            _walk(entry.path, f"{prefix}{entry.name}/", suffixes, found)
-        elif entry.name.endswith(suffixes):
-            found.append((os.fsencode(prefix + entry.name), entry))
+        if name.endswith(suffixes) and entry.is_file(follow_symlinks=False):
+            found.append((prefix + name, entry))
+        elif entry.is_dir(follow_symlinks=False):
+            _walk(entry.path, f"{prefix}{name}/", suffixes, found)
 
 
 def file_order(path: Path, folder: Path) -> bytes:
@@ -210,7 +220,12 @@ def _records_of(files: list[Path]) -> Iterator[tuple[Path, int, LearningRecord]]
 
 def record_key(record_id: str) -> int:
     """63 bits that stand for a record id; among 10^7 ids, two share them with a chance of 1 in 180,000."""
-    return int.from_bytes(sha256(record_id.encode("utf-8", "surrogatepass")).digest()[:8], "big") >> 1
+    return record_keys((record_id,))[0]
+
+
+def record_keys(record_ids: Iterable[str]) -> list[int]:
+    """The `record_key` of each."""
+    return [_first_64(sha256(each.encode("utf-8", "surrogatepass")).digest())[0] >> 1 for each in record_ids]
 
 
 def time_ms(timestamp: str) -> int:

@@ -8,7 +8,8 @@ from typing import BinaryIO, NamedTuple
 
 from stablenew.learning.append_file import LINE_BYTES_MAX
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 17
+_SMALL_BLOCK_BYTES = 1 << 16  # with what is decoded from it, it stays in a processor's cache
 
 
 class ScannedLine(NamedTuple):
@@ -41,6 +42,23 @@ def scan_lines(file: BinaryIO, offset: int = 0) -> Iterator[ScannedLine]:
             rest = b""
     if rest:
         yield ScannedLine(offset, rest, len(rest), False)
+
+
+def scan_blocks(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[bytes]]]:
+    """The whole lines from `offset` on without their newlines, many at a time, with where the first of them starts.
+
+    Ends before a last line without its newline, and before a line longer than a block: `scan_lines` reads those.
+    """
+    file.seek(offset)
+    rest = b""
+    while block := file.read(_SMALL_BLOCK_BYTES):
+        *lines, last = block.split(b"\n")
+        if not lines:
+            return
+        lines[0] = rest + lines[0]
+        yield offset, lines
+        offset += sum(map(len, lines)) + len(lines)
+        rest = last
 
 
 def _skip_line(file: BinaryIO, size: int) -> tuple[int, bool]:

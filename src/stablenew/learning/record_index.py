@@ -86,6 +86,7 @@ class RecordIndex:
         self._records, self._ratings, self._path = records, ratings, path
         self._lock_timeout_s, self._progress, self._lines_at_once = lock_timeout_s, progress, lines_at_once
         self._db: sqlite3.Connection | None = None
+        self._catching_up: CatchUp | None = None
         self._inode = -1
         self._troubles = 0
         self._private = False
@@ -109,7 +110,7 @@ class RecordIndex:
         self._private = False
         if self._db is not None:
             self._db.close()
-        self._db = None
+        self._db = self._catching_up = None
         self._close_files()
 
     @contextlib.contextmanager
@@ -301,7 +302,7 @@ class RecordIndex:
                 db = self._opened()
                 done: Any = None
                 if caught and not self._still:
-                    done = self._catch_up(db)
+                    done = self._catch_up(db).run()
                 answer = question(db)
                 self._troubles = 0
                 return done if isinstance(answer, CaughtUp) else answer
@@ -309,16 +310,17 @@ class RecordIndex:
                 self._recover(exc)
                 caught, self._still = True, False
 
-    def _catch_up(self, db: sqlite3.Connection) -> CaughtUp:
-        words = index_store.words_supported()
-        return CatchUp(
-            db,
-            self._records,
-            self._ratings,
-            has_words=words,
-            progress=self._progress,
-            lines_at_once=self._lines_at_once,
-        ).run()
+    def _catch_up(self, db: sqlite3.Connection) -> CatchUp:
+        if self._catching_up is None:
+            self._catching_up = CatchUp(
+                db,
+                self._records,
+                self._ratings,
+                has_words=index_store.words_supported(),
+                progress=self._progress,
+                lines_at_once=self._lines_at_once,
+            )
+        return self._catching_up
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

@@ -6,6 +6,7 @@ It validates everything and builds lighter objects: 2.7 us for a line of 2.2 KB 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,14 @@ def decode_record(line: bytes) -> Any:
     if not line.isascii():
         line.decode()  # msgspec does not look at the text of fields it passes over
     return _decoder().decode(line)
+
+
+def decode_records(lines: Sequence[bytes]) -> list[Any]:
+    """What `decode_record` gives for each line; raises what it raises."""
+    for line in lines:
+        if not line.isascii():
+            line.decode()
+    return list(map(_decoder().decode, lines))
 
 
 def known_groups(line: bytes) -> RecordGroups | None:
