@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Hashable
 from hashlib import sha256
+from struct import Struct
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from stablenew.learning.index_schema import ORIGIN_FIELDS, SETTING_FIELDS
 
 _CACHED = 50_000
 _AT_ONCE = 128
+_first_64 = Struct(">Q").unpack_from
 _MARKS = "?" + ", ?" * (_AT_ONCE - 1)
 
 V = TypeVar("V", bound=Hashable)
@@ -113,7 +115,8 @@ def _digest_of_texts(texts: Texts) -> int:
 
 
 def _digest(data: bytes) -> int:
-    return int.from_bytes(sha256(data).digest()[:8], "big") >> 1
+    number: int = _first_64(sha256(data).digest())[0]
+    return number >> 1
 
 
 def _fits(value: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-WAITING_MAX = 50_000
+WAITING_MAX = 100_000
 """So many keys wait. A pass over `place` with a million keys costs about as much as adding a tenth of this."""
 
 ROW_OF_KEY = """SELECT record FROM new_place WHERE key = :key UNION ALL SELECT record FROM place WHERE key = :key"""

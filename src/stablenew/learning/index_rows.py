@@ -22,7 +22,7 @@ from stablenew.learning.index_schema import (
     prompt_of,
     setting_of,
 )
-from stablenew.learning.learning_reader import record_keys, time_ms
+from stablenew.learning.learning_reader import record_keys, times_ms
 
 # About three years in milliseconds: sums of it over 10^7 records stay within SQLite's whole numbers.
 _LARGEST = 10**11
@@ -65,9 +65,9 @@ class RowWriter:
             repeat(file),
             offsets,
             lengths,
-            [time_ms(record.run.timestamp) for record in records],
-            [STATUS_NUMBERS[outcome.status] for outcome in outcomes],
-            [_ms(outcome.duration_s) for outcome in outcomes],
+            times_ms([record.run.timestamp for record in records]),
+            [STATUS_NUMBERS[each.status] for each in outcomes],
+            [None if each.duration_s is None else _ms(each.duration_s) for each in outcomes],
         )
         self._db.executemany(_ADD, zip(*columns, strict=False))
         for row_id, record in enumerate(records, self._last + 1):
@@ -186,9 +186,7 @@ def written_score(written: str | None) -> int | None:
     return None if rating is None else _milli(rating)
 
 
-def _ms(seconds: float | None) -> int | None:
-    if seconds is None:
-        return None
+def _ms(seconds: float) -> int:
     return round(seconds * 1000) if -1e8 < seconds < 1e8 else _milli(seconds)
 
 

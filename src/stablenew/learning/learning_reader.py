@@ -7,7 +7,7 @@ line counts; `read_current_records` and the index give each record once.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -234,6 +234,14 @@ def time_ms(timestamp: str) -> int:
         return round(datetime.fromisoformat(timestamp).timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         return 0
+
+
+def times_ms(timestamps: Sequence[str]) -> list[int]:
+    """The `time_ms` of each."""
+    try:
+        return [round(moment.timestamp() * 1000) for moment in map(datetime.fromisoformat, timestamps)]
+    except (ValueError, OverflowError, OSError):
+        return list(map(time_ms, timestamps))
 
 
 def successful_record_ids(folder: Path, run_id: str) -> frozenset[str]:

@@ -14,13 +14,8 @@ from stablenew.variant import Status
 
 SCHEMA_VERSION = 1
 
-Timestamp = Annotated[
-    str,
-    Meta(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z$",
-        description="UTC, ISO 8601 with Z",
-    ),
-]
+TIMESTAMP_PATTERN = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?Z"
+Timestamp = Annotated[str, Meta(pattern=f"^{TIMESTAMP_PATTERN}$", description="UTC, ISO 8601 with Z")]
 Identifier = Annotated[str, Meta(min_length=1)]
 
 

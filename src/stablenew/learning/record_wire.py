@@ -6,28 +6,41 @@ It validates everything and builds lighter objects: 2.7 us for a line of 2.2 KB 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from stablenew.learning.record_groups import RecordGroups
+from stablenew.learning.record_groups import TIMESTAMP_PATTERN, RecordGroups, RunInfo
+
+_TIMESTAMP = re.compile(f"^{TIMESTAMP_PATTERN}$")
+_MANY_TIMESTAMPS = re.compile(f"(?:{TIMESTAMP_PATTERN}\n)*")
 
 
 def decode_record(line: bytes) -> Any:
     """An object with the attributes of a LearningRecord. Raises msgspec.MsgspecError, UnicodeError, RecursionError."""
-    if not line.isascii():
-        line.decode()  # msgspec does not look at the text of fields it passes over
-    return _decoder().decode(line)
+    return decode_records((line,))[0]
 
 
 def decode_records(lines: Sequence[bytes]) -> list[Any]:
-    """What `decode_record` gives for each line; raises what it raises."""
+    """What `decode_record` gives for each line; raises what it raises when one of them is no record."""
     for line in lines:
         if not line.isascii():
-            line.decode()
-    return list(map(_decoder().decode, lines))
+            line.decode()  # msgspec does not look at the text of fields it passes over
+    records = list(map(_decoder().decode, lines))
+    if not _are_timestamps([record.run.timestamp for record in records]):
+        raise msgspec.ValidationError("a timestamp is not UTC, ISO 8601 with Z")
+    return records
+
+
+def _are_timestamps(texts: list[str]) -> bool:
+    """Whether each is as `Timestamp` says. At a stroke, as msgspec takes a tenth of a line's time to look at one."""
+    joined = "\n".join(texts) + "\n"
+    if joined.count("\n") == len(texts) and _MANY_TIMESTAMPS.fullmatch(joined):
+        return True
+    return all(map(_TIMESTAMP.search, texts))
 
 
 def known_groups(line: bytes) -> RecordGroups | None:
@@ -46,6 +59,7 @@ def known_groups(line: bytes) -> RecordGroups | None:
 
 @cache
 def _decoder() -> msgspec.json.Decoder[Any]:
+    """Leaves a record's timestamp to `_are_timestamps`."""
     return msgspec.json.Decoder(_struct_like(RecordGroups, False))
 
 
@@ -63,9 +77,11 @@ def _groups_decoder() -> msgspec.json.Decoder[RecordGroups]:
 def _struct_like(kind: type, strict: bool) -> Any:
     """A msgspec.Struct with the fields, types and defaults of the dataclass `kind`, and of those it holds.
 
-    `strict`: it refuses fields it does not know.
+    `strict`: it refuses fields it does not know. Any text does for the timestamp of a record.
     """
     hints = get_type_hints(kind, include_extras=True)
+    if kind is RunInfo:
+        hints["timestamp"] = str
     return msgspec.defstruct(
         kind.__name__,
         [_field_like(each, _lighter(hints[each.name], strict), strict) for each in dataclasses.fields(kind)],
