@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from stablenew.learning.index_places import ROW_OF_KEY
-from stablenew.learning.index_schema import ORIGIN_FIELDS, ORIGIN_GROUPS, SETTING_FIELDS
+from stablenew.learning.index_schema import ORIGIN_FIELDS, ORIGIN_GROUPS, SETTING_FIELDS, STYLE_FIELDS
 from stablenew.learning.prompt_words import Term, fts_query
 from stablenew.learning.record_filter import OPERATORS, Condition, contains, day_of, holds, number
 
@@ -19,6 +18,7 @@ Sort = Literal["time", "rating", "seconds"]
 
 _STATUS = "CASE r.status WHEN 0 THEN 'ok' WHEN 1 THEN 'failed' ELSE 'cancelled' END"
 _SETTING_SQL = {f"pipeline.{name}": (f"s.{name}", kind) for name, kind in SETTING_FIELDS.items()}
+_STYLE = {f"pipeline.{name}" for name in STYLE_FIELDS}
 _ROW_SQL = {
     **{f"{ORIGIN_GROUPS[name]}.{name}": (f"o.{name}", kind) for name, kind in ORIGIN_FIELDS.items()},
     "outcome.status": (_STATUS, "TEXT"),
@@ -36,8 +36,7 @@ _SOURCE = """record r CROSS JOIN setting s ON s.id = r.setting CROSS JOIN origin
 _ORDER = {"time": "r.time, r.key", "rating": "r.score, r.time, r.key", "seconds": "r.ms, r.time, r.key"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
+class Pointer(NamedTuple):
     """Where a record's line stands, what it is ordered by, and what people said about it (JSON of FeedbackInfo)."""
 
     key: int
@@ -99,12 +98,13 @@ def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]
 
     Where only settings are named, the running totals answer, and no record's row is looked at.
     """
-    from_totals = all(field in _SETTING_SQL for field in [*by, *(each.field for each in where)])
+    named = {*by, *(each.field for each in where)}
     keys = [_SQL[field][0] for field in by]
     condition, values = _where(where)
-    if from_totals:
+    if named <= _SETTING_SQL.keys():
         sums = "sum(n), sum(ok), sum(failed), sum(timed), sum(ms), sum(rated), sum(score), sum(score2)"
-        source, condition = "setting s", f"s.n > 0 AND {condition}"
+        source = "style s" if named <= _STYLE else "setting s"
+        condition = f"s.n > 0 AND {condition}"
     else:
         sums = """count(*), sum(r.status = 0), sum(r.status = 1), count(r.ms), coalesce(sum(r.ms), 0), count(r.score),
             coalesce(sum(r.score), 0), coalesce(sum(r.score * r.score), 0)"""
@@ -113,9 +113,8 @@ def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]
     asked = f"SELECT {', '.join([*keys, sums])} FROM {source} WHERE {condition} {grouping}"
     count = len(keys)
     for row in db.execute(asked, values):
-        group = Group(row[:count], *row[count:])
-        if group.n:
-            yield group
+        if row[count]:
+            yield Group._make((row[:count], *row[count:]))
 
 
 def pointers(
@@ -164,7 +163,7 @@ def pointer_of_key(db: sqlite3.Connection, key: int) -> Pointer | None:
 def _pointer(row: tuple[Any, ...]) -> Pointer:
     key, file, offset, length, people, score, tags, notes, *place = row
     feedback = None if people is None else (score, tags, notes)
-    return Pointer(key=key, file=file, offset=offset, length=length, place=tuple(place), feedback=feedback)
+    return Pointer(key, file, offset, length, tuple(place), feedback)
 
 
 def _where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:

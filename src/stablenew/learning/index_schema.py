@@ -1,8 +1,8 @@
 """What the index holds: tables, and which fields of a record can be asked for without reading its line.
 
-Repeated values stand once: `setting` has each combination of settings, with its running totals; `origin` each
-combination of run, pack and the like; `prompt` each prompt. A row of `record` is narrow and points at a line; which
-row holds a record id say `place` and `new_place` (see index_places).
+Repeated values stand once: `setting` has each combination of settings, with its running totals, which `style` sums up
+by the settings asked for most; `origin` each combination of run, pack and the like; `prompt` each prompt. A row of
+`record` is narrow and points at a line; `place` and `new_place` say which row holds a record id (see index_places).
 Totals are whole numbers (milliseconds, thousandths of a star), so that what is added can be taken away exactly.
 """
 
@@ -30,6 +30,9 @@ SETTING_FIELDS = {
     "height": "INTEGER",
     "backend": "TEXT",
 }
+STYLE_FIELDS = ("model", "sampler", "scheduler")
+"""The settings asked for most: their combinations, far fewer than those of all settings, have totals of their own."""
+
 ORIGIN_FIELDS = {
     "run_id": "TEXT",
     "source": "TEXT",
@@ -70,6 +73,7 @@ def _dimension(table: str, fields: dict[str, str], extra: str = "") -> list[str]
 
 
 _TOTALS = "".join(f", {name} INTEGER NOT NULL DEFAULT 0" for name in TOTALS)
+_SAME_STYLE = " AND ".join(f"{name} IS new.{name}" for name in STYLE_FIELDS)
 
 TABLES = [
     # One file of lines: how far it was read, and what it looked like then.
@@ -80,6 +84,17 @@ TABLES = [
         UNIQUE (kind, name))""",
     *_dimension("setting", SETTING_FIELDS, _TOTALS),
     *_dimension("origin", ORIGIN_FIELDS),
+    # Kept right by triggers, so that whatever changes the totals of a setting changes these.
+    f"CREATE TABLE style (id INTEGER PRIMARY KEY, {_columns({n: SETTING_FIELDS[n] for n in STYLE_FIELDS})}{_TOTALS})",
+    f"CREATE INDEX style_fields ON style ({', '.join(STYLE_FIELDS)})",
+    f"""CREATE TRIGGER new_setting AFTER INSERT ON setting
+        WHEN NOT EXISTS (SELECT 1 FROM style WHERE {_SAME_STYLE}) BEGIN
+            INSERT INTO style ({", ".join(STYLE_FIELDS)}) VALUES ({", ".join(f"new.{name}" for name in STYLE_FIELDS)});
+        END""",
+    f"""CREATE TRIGGER new_totals AFTER UPDATE ON setting BEGIN
+            UPDATE style SET {", ".join(f"{name} = {name} + new.{name} - old.{name}" for name in TOTALS)}
+            WHERE {_SAME_STYLE};
+        END""",
     "CREATE TABLE prompt (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE)",
     f"CREATE TABLE record ({_ROW})",
     "CREATE TABLE place (key INTEGER PRIMARY KEY, record INTEGER NOT NULL)",

@@ -92,6 +92,7 @@ class RecordIndex:
         self._private = False
         self._still = False
         self._files: dict[bytes, Any] = {}
+        self._still_there: set[bytes] = set()
         self._paths: dict[bytes, Path] = {}
 
     @classmethod
@@ -162,17 +163,19 @@ class RecordIndex:
         Streams: a page of places is held at a time. Raises InputError for words that name nothing.
         """
         query = query or Query()
-        left = query.limit
-        for read in self._matching(query):
-            if left is not None:
-                if left <= 0:
+        if query.limit is None:
+            yield from self._matching(query)
+        elif query.limit > 0:
+            # Stops at the last one wanted: asking for another would fetch the next page.
+            for count, read in enumerate(self._matching(query), 1):
+                yield read
+                if count == query.limit:
                     return
-                left -= 1
-            yield read
 
     def get(self, record_id: str) -> LearningRecord:
         """The record with that id, or the only one whose id starts so (4 characters at least). Raises NotFound."""
         found = self._answer(lambda db: index_query.pointer_of_key(db, record_key(record_id)))
+        self._still_there.clear()
         read = None if found is None else self._read(found)
         if isinstance(read, LearningRecord) and read.run.record_id == record_id:
             return read
@@ -224,6 +227,7 @@ class RecordIndex:
                 )  # fmt: skip
 
             found = self._answer(ask, caught=first)
+            self._still_there.clear()
             yield from found
             if len(found) < page:
                 return
@@ -277,7 +281,10 @@ class RecordIndex:
         return data
 
     def _open_file(self, name: bytes, path: Path) -> Any:
+        """The file called `name`; one that was deleted or replaced since a page ago is opened anew."""
         file = self._files.get(name)
+        if file is not None and name in self._still_there:
+            return file
         if file is not None and os.fstat(file.fileno()).st_nlink == 0:
             file.close()
             file = None
@@ -285,12 +292,14 @@ class RecordIndex:
             if len(self._files) >= _OPEN_FILES:
                 self._close_files()
             file = self._files[name] = path.open("rb", buffering=0)
+        self._still_there.add(name)
         return file
 
     def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
         self._files.clear()
+        self._still_there.clear()
 
     def _path_of(self, name: bytes, folder: Path) -> Path:
         return folder / os.fsdecode(name)
@@ -384,5 +393,5 @@ def _with_one_more(group: Group, record: LearningRecord) -> Group:
 
 
 def _group_order(group: Group) -> tuple[bool, float, int]:
-    mean = group.mean_rating
-    return mean is None, -(mean or 0), -group.n
+    rated = group.rated
+    return not rated, -group.score / rated if rated else 0, -group.n
