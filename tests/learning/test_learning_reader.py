@@ -22,7 +22,7 @@ from stablenew.learning.learning_reader import (
 )
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.line_scan import ScannedLine
-from stablenew.learning.record_wire import decode_record
+from stablenew.learning.record_wire import decode_record, decode_records
 
 LINE = make_record("r1", prompt="naïve 猫", bindings={"who": "fox"}, stages=["txt2img"], images=["a.png"]).to_line()
 
@@ -126,6 +126,28 @@ def test_fields_of_a_newer_version_come_through(tmp_path: Path) -> None:
     assert isinstance(read, LearningRecord)
     assert read.to_dict() == data
     assert read == LearningRecord.from_json(msgspec.json.encode(data))
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    ["2026-11-22T10:00:00Z", "2026-99-99T99:99:99.5Z", "2026-11-22T10:00:00Z\n", "2026-11-22t10:00:00z", "",
+     "2026-11-22T10:00:00Z\n2026-11-22T10:00:00Z", "2026-11-22T10:00:00+00:00", "a\n2026-11-22T10:00:00Z"],
+)  # fmt: skip
+def test_the_fast_decoder_knows_a_timestamp(timestamp: str) -> None:
+    """Alone and among others, it takes and refuses the same ones as a record does."""
+    data = msgspec.json.decode(LINE)
+    data["run"]["timestamp"] = timestamp
+    line = msgspec.json.encode(data)
+    try:
+        accepted = LearningRecord.from_json(line).run.timestamp == timestamp
+    except NotARecord:
+        accepted = False
+    for lines in ([line], [LINE, line, LINE]):
+        try:
+            fast = [record.run.timestamp for record in decode_records(lines)]
+        except msgspec.MsgspecError:
+            fast = []
+        assert (timestamp in fast) == accepted
 
 
 def mutated(place: int, sign: int) -> bytes:

@@ -195,6 +195,45 @@ def test_catching_up_reads_only_what_was_appended(index: RecordIndex, folder: Pa
     assert {"new", "newer"} <= set(ids(index))
 
 
+def test_lines_of_any_length_are_found_where_they_stand(tmp_path: Path) -> None:
+    """Many at a time, across the ends of blocks, with damage between them, and some longer than a block."""
+    path = tmp_path / "records" / "a.jsonl"
+    for number in range(300):
+        size = (50, 7000, 70_000)[0 if number % 7 else 1 if number % 5 else 2]
+        write_lines(path, make_record(f"r{number}", prompt="fox " * (size // 4), seed=number))
+        if number in (40, 41, 170, 299):
+            with path.open("ab") as file:
+                file.write(b'\n{"no": "record"}\n')
+    with open_index(tmp_path) as index:
+        assert index.catch_up().lines == 300 + 8
+        assert ids(index) == naive_list(naive_records(tmp_path))
+        assert all(isinstance(read, LearningRecord) for read in index.records())
+        assert [each.line_number for each in index.damage()] == [43, 46, 177, 308]
+
+
+def test_an_interrupted_catch_up_is_taken_up_again(
+    index: RecordIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was remembered of the tables is forgotten with the transaction that made it, and nothing is lost."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    index.catch_up()
+    path = folder / "records" / "run-new.jsonl"
+    write_lines(path, make_record("new", run_id="new", steps=77, prompt="heron"))
+    with monkeypatch.context() as patch:
+        patch.setattr(RowWriter, "settle", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            index.catch_up()
+    path.unlink()
+    write_lines(path, make_record("other", run_id="new", steps=78, prompt="egret"))
+    write_lines(path, make_record("new", run_id="new", steps=77, prompt="heron"))
+    truth = naive_records(folder)
+    assert group_sums(index.groups(["steps", "run_id"])) == naive_groups(truth, ["steps", "run_id"])
+    assert ids(index, words="heron") == ["new"]
+
+
 def test_damage_is_remembered_with_file_line_and_reason(index: RecordIndex, folder: Path) -> None:
     """As the reader says it, after a catch-up in pieces too."""
     path = folder / "records" / "run-1.jsonl"

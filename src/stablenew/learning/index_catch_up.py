@@ -29,6 +29,7 @@ from stablenew.learning.index_files import (
     new_state,
     save_state,
 )
+from stablenew.learning.index_places import Places
 from stablenew.learning.index_ratings import RatingRows
 from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import Rating, parse_rating
@@ -65,7 +66,7 @@ class CatchUp:
         lines_at_once: int = LINES_AT_ONCE,
     ) -> None:
         self._db, self._folders, self._progress = db, (records, ratings), progress
-        self._rows = RowWriter(db, has_words=has_words)
+        self._rows = RowWriter(db, Places(db, waiting_max=lines_at_once // 2), has_words=has_words)
         self._rating_rows = RatingRows(db, self._rows)
         self._done = CaughtUp()
         self._lines_at_once = lines_at_once

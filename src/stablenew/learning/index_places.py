@@ -10,16 +10,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-WAITING_MAX = 100_000
-"""So many keys wait. A pass over `place` with a million keys costs about as much as adding a tenth of this."""
-
 ROW_OF_KEY = """SELECT record FROM new_place WHERE key = :key UNION ALL SELECT record FROM place WHERE key = :key"""
 
 
 class Places:
-    """Used within one transaction at a time."""
+    """Used within one transaction at a time. At most `waiting_max` keys wait: a pass over `place` is for so many."""
 
-    def __init__(self, db: sqlite3.Connection, waiting_max: int = WAITING_MAX) -> None:
+    def __init__(self, db: sqlite3.Connection, waiting_max: int) -> None:
         self._db, self._waiting_max = db, waiting_max
 
     def row_of(self, key: int) -> int | None:

@@ -38,8 +38,8 @@ Row = tuple[Any, ...]
 class RowWriter:
     """Adds, supersedes and forgets rows. Used within one transaction at a time, by one thread."""
 
-    def __init__(self, db: sqlite3.Connection, *, has_words: bool, places: Places | None = None) -> None:
-        self._db, self._places = db, places or Places(db)
+    def __init__(self, db: sqlite3.Connection, places: Places, *, has_words: bool) -> None:
+        self._db, self._places = db, places
         self._settings, self._origins = settings(db), origins(db)
         self._prompts = prompts(db, has_words=has_words)
         self._counted = self._last = 0

@@ -41,6 +41,9 @@ def open_shared(path: Path, lock_timeout_s: float) -> sqlite3.Connection:
         with _lock(path, lock_timeout_s):
             db = _connect(str(path), lock_timeout_s)
             try:
+                (pages,) = db.execute("PRAGMA page_count").fetchone()
+                if pages == 0:
+                    db.execute("PRAGMA synchronous = OFF")  # an empty file may be lost, and syncing it takes long
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
                 _prepare(db)
