@@ -211,6 +211,19 @@ def test_lines_of_any_length_are_found_where_they_stand(tmp_path: Path) -> None:
         assert [each.line_number for each in index.damage()] == [43, 46, 177, 308]
 
 
+def test_two_records_on_one_line_are_damage(tmp_path: Path) -> None:
+    """Also where an empty line, or a record on two lines, makes as many records as lines."""
+    path = tmp_path / "records" / "a.jsonl"
+    write_lines(path, make_record("a"))
+    line = make_record("b").to_line()
+    with path.open("ab") as file:
+        file.write(line + line + b"\n\n" + line + b" " + line + b"\n" + line.replace(b",", b",\n", 1) + b"\n")
+    write_lines(path, make_record("c"))
+    with open_index(tmp_path) as index:
+        assert {read.run.record_id for read in index.records()} == {"a", "c"}
+        assert [each.line_number for each in index.damage()] == [2, 4, 5, 6]
+
+
 def test_an_interrupted_catch_up_is_taken_up_again(
     index: RecordIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

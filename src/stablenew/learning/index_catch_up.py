@@ -35,7 +35,7 @@ from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import Rating, parse_rating
 from stablenew.learning.learning_reader import UnreadableLine, parse_line, unreadable_file
 from stablenew.learning.learning_record import LearningRecord
-from stablenew.learning.line_scan import ScannedLine, scan_blocks, scan_lines
+from stablenew.learning.line_scan import LineBlock, ScannedLine, scan_blocks, scan_lines
 from stablenew.learning.record_packs import is_pack, pack_lines
 from stablenew.learning.record_wire import decode_record, decode_records
 
@@ -182,26 +182,26 @@ class CatchUp:
 
     def _read_lines(self, state: FileState, path: Path, file: BinaryIO) -> None:
         if state.kind == "record":
-            for offset, lines in scan_blocks(file, state.offset):
-                self._read_block(state, path, offset, lines[: self._budget])
+            for block in scan_blocks(file, state.offset):
+                self._read_block(state, path, block)
                 if self._budget <= 0:
                     return
         self._read_each_line(state, path, scan_lines(file, state.offset))
 
-    def _read_block(self, state: FileState, path: Path, offset: int, lines: list[bytes]) -> None:
+    def _read_block(self, state: FileState, path: Path, block: LineBlock) -> None:
         """Add what whole lines hold, all at once when nothing is wrong with any of them."""
-        sizes = list(map(len, lines))
-        starts = list(accumulate(sizes, lambda start, size: start + size + 1, initial=offset))
+        sizes = block.sizes[: self._budget]
+        starts = list(accumulate(sizes, lambda start, size: start + size + 1, initial=block.offset))
         try:
-            records = decode_records(lines)
+            records = decode_records(block.data, sizes)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            scanned = map(ScannedLine, starts, lines, sizes, repeat(True))
+            scanned = map(ScannedLine, starts, block.data.split(b"\n"), sizes, repeat(True))
             self._read_each_line(state, path, scanned)
             return
         self._rows.add(records, state.id, starts, sizes)
         state.offset = starts[-1]
-        state.lines += len(lines)
-        self._took(len(lines))
+        state.lines += len(records)
+        self._took(len(records))
 
     def _read_each_line(self, state: FileState, path: Path, lines: Iterable[ScannedLine]) -> None:
         read_line = self._read_record if state.kind == "record" else self._read_rating

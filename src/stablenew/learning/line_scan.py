@@ -44,21 +44,30 @@ def scan_lines(file: BinaryIO, offset: int = 0) -> Iterator[ScannedLine]:
         yield ScannedLine(offset, rest, len(rest), False)
 
 
-def scan_blocks(file: BinaryIO, offset: int = 0) -> Iterator[tuple[int, list[bytes]]]:
-    """The whole lines from `offset` on without their newlines, many at a time, with where the first of them starts.
+class LineBlock(NamedTuple):
+    """Whole lines that stand together from `offset` on: `data` begins with them, `sizes` are without the newlines."""
+
+    offset: int
+    data: bytes
+    sizes: list[int]
+
+
+def scan_blocks(file: BinaryIO, offset: int = 0) -> Iterator[LineBlock]:
+    """The whole lines from `offset` on, many at a time and not copied one by one.
 
     Ends before a last line without its newline, and before a line longer than a block: `scan_lines` reads those.
     """
-    file.seek(offset)
-    rest = b""
-    while block := file.read(_SMALL_BLOCK_BYTES):
-        *lines, last = block.split(b"\n")
-        if not lines:
+    while True:
+        file.seek(offset)
+        data = file.read(_SMALL_BLOCK_BYTES)
+        sizes, start = [], 0
+        while (end := data.find(b"\n", start)) >= 0:
+            sizes.append(end - start)
+            start = end + 1
+        if not sizes:
             return
-        lines[0] = rest + lines[0]
-        yield offset, lines
-        offset += sum(map(len, lines)) + len(lines)
-        rest = last
+        yield LineBlock(offset, data, sizes)
+        offset += start
 
 
 def _skip_line(file: BinaryIO, size: int) -> tuple[int, bool]:

@@ -21,15 +21,26 @@ _MANY_TIMESTAMPS = re.compile(f"(?:{TIMESTAMP_PATTERN}\n)*")
 
 def decode_record(line: bytes) -> Any:
     """An object with the attributes of a LearningRecord. Raises msgspec.MsgspecError, UnicodeError, RecursionError."""
-    return decode_records((line,))[0]
+    if not line.isascii():
+        line.decode()  # msgspec does not look at the text of fields it passes over
+    record = _decoder().decode(line)
+    if not _TIMESTAMP.search(record.run.timestamp):
+        raise msgspec.ValidationError("its timestamp is not UTC, ISO 8601 with Z")
+    return record
 
 
-def decode_records(lines: Sequence[bytes]) -> list[Any]:
-    """What `decode_record` gives for each line; raises what it raises when one of them is no record."""
-    for line in lines:
-        if not line.isascii():
-            line.decode()  # msgspec does not look at the text of fields it passes over
-    records = list(map(_decoder().decode, lines))
+def decode_records(data: bytes, sizes: Sequence[int]) -> list[Any]:
+    """What `decode_record` gives for each of the lines that `data` begins with; `sizes` are without their newlines.
+
+    Raises what it raises when one of them is no record.
+    """
+    view, decode, start = memoryview(data), _decoder().decode, 0
+    records = []
+    for size in sizes:
+        records.append(decode(view[start : start + size]))
+        start += size + 1
+    if not data.isascii():
+        str(view[:start], "utf-8")
     if not _are_timestamps([record.run.timestamp for record in records]):
         raise msgspec.ValidationError("a timestamp is not UTC, ISO 8601 with Z")
     return records
