@@ -37,6 +37,7 @@ from stablenew.workspace import Workspace
 TWO = ["sampler", "scheduler"]
 FIVE = ["model", *TWO, "cfg_scale", "steps"]
 TURNS = 9
+LOTS = 12
 
 MLFLOW = """
 import json, sys, time
@@ -101,19 +102,42 @@ def decode_cost(workspace: Workspace) -> float:
 
 
 def catch_up_cost(workspace: Workspace) -> dict[str, float]:
-    """10,000 records appended to ten files, then caught up in this process."""
-    paths = sorted(workspace.records.iterdir())[:10]
-    for number, path in enumerate(paths):
+    """Lots of 10,000 records in ten files, each caught up by an index opened and closed for it; then by one left open.
+
+    So many lots that the keys that wait are merged at least once: the means have their share of that in them.
+    """
+    opened, staying = [], []
+    for lot in range(LOTS):
+        append_lot(workspace, lot)
+        before = time.process_time()
+        with RecordIndex.of(workspace) as index:
+            lines = index.catch_up().lines
+        opened.append((time.process_time() - before) / lines * 1e6)
+    with RecordIndex.of(workspace) as index:
+        index.catch_up()
+        for lot in range(LOTS, 2 * LOTS):
+            append_lot(workspace, lot)
+            before = time.process_time()
+            lines = index.catch_up().lines
+            staying.append((time.process_time() - before) / lines * 1e6)
+        idle = in_turns(index.catch_up)[0]
+    return {
+        "opened_cpu_us": statistics.mean(opened),
+        "opened_cpu_us_median": statistics.median(opened),
+        "staying_cpu_us": statistics.mean(staying),
+        "staying_cpu_us_median": statistics.median(staying),
+        "decode_us": decode_cost(workspace),
+        "idle_ms": idle * 1e3,
+    }
+
+
+def append_lot(workspace: Workspace, lot: int) -> None:
+    """Append 1,000 records with ids of their own to each of ten files."""
+    for number, path in enumerate(sorted(workspace.records.iterdir())[:10]):
         lines = path.read_bytes().splitlines()[:1000]
-        fresh = [line.replace(b'"record_id":"', b'"record_id":"n%d' % number, 1) for line in lines]
+        fresh = [line.replace(b'"record_id":"', b'"record_id":"n%d-%d-' % (lot, number), 1) for line in lines]
         with path.open("ab") as file:
             file.write(b"\n".join(fresh) + b"\n")
-    with RecordIndex.of(workspace) as index:
-        before = time.process_time()
-        lines_read = index.catch_up().lines
-        taken = time.process_time() - before
-        idle = in_turns(index.catch_up)[0]
-    return {"cpu_us": taken / lines_read * 1e6, "decode_us": decode_cost(workspace), "idle_ms": idle * 1e3}
 
 
 def against_duckdb(workspace: Workspace, folder: Path) -> dict[str, float]:
@@ -237,12 +261,13 @@ def main() -> None:
         write_archive(folder / "learning", options.files, options.records // options.files)
         found: dict[str, object] = {"machine": f"{platform.platform()}, {os.cpu_count()} CPUs", "load": os.getloadavg()}
         found["full_build"] = full_build(workspace)
-        found["catch_up"] = catch_up_cost(workspace)
         found["cold_query_s"] = cold_query(workspace)
         if importlib.util.find_spec("duckdb"):
             found["duckdb"] = against_duckdb(workspace, folder)
         else:
             found["duckdb"] = "left out: pip install stablenew[analytics]"
+        found["catch_up"] = catch_up_cost(workspace)
+        found["load_at_the_end"] = os.getloadavg()
         found["mlflow"] = against_mlflow(options.mlflow, folder) if options.mlflow else "left out: give --mlflow PYTHON"
     text = json.dumps(found, indent=2)
     print(text)

@@ -18,6 +18,8 @@ from filelock import FileLock, Timeout
 from stablenew.learning.index_schema import create_tables, is_current
 
 _CACHE_KIB = 48 * 1024
+# Catching up some thousand lines writes about a thousand pages, mostly the same ones each time.
+_LOG_PAGES = 4000
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT,
                       sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH})  # fmt: skip
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ def open_shared(path: Path, lock_timeout_s: float) -> sqlite3.Connection:
                     db.execute("PRAGMA synchronous = OFF")  # an empty file may be lost, and syncing it takes long
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
+                db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 _prepare(db)
             except BaseException:
                 db.close()
