@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 from stablenew.learning.index_schema import create_tables, is_current
 
 _CACHE_KIB = 48 * 1024
-# Catching up some thousand lines writes about a thousand pages, mostly the same ones each time.
-_LOG_PAGES = 4000
+# Most pages are written because a few rows of theirs changed, and each costs two writes whatever its size.
+_PAGE_BYTES = 16 * 1024
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT,
                       sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_MISMATCH})  # fmt: skip
 _log = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ def open_shared(path: Path, lock_timeout_s: float) -> sqlite3.Connection:
             try:
                 (pages,) = db.execute("PRAGMA page_count").fetchone()
                 if pages == 0:
+                    db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
                     db.execute("PRAGMA synchronous = OFF")  # an empty file may be lost, and syncing it takes long
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
-                db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
                 _prepare(db)
             except BaseException:
                 db.close()
