@@ -50,7 +50,7 @@ def test_small_lots_wait_and_move_together(db: sqlite3.Connection) -> None:
     assert add(db, places, 9, 8, 7, 6) == []
     assert sizes(db) == (0, 9)
     assert [places.row_of(key) for key in (30, 10, 20, 5, 40, 9, 6, 99)] == [1, 2, 3, 4, 5, 6, 9, None]
-    assert sorted(places.rows_of([5, 99, 40])) == [(5, 4), (40, 5)]
+    assert sorted(places.rows_of([5, 99, 40], "r.key, r.id")) == [(5, 4), (40, 5)]
 
 
 @pytest.mark.parametrize("waiting_max", [0, 1, 100])

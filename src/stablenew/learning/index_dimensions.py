@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from hashlib import sha256
 from struct import Struct
 from typing import Any, Generic, TypeVar
@@ -14,9 +14,8 @@ import msgspec
 from stablenew.learning.index_schema import ORIGIN_FIELDS, SETTING_FIELDS
 
 _CACHED = 50_000
-_AT_ONCE = 128
+_FEW, _AT_ONCE = 4, 32  # two lengths of a question for any number of values, so that it is prepared once
 _first_64 = Struct(">Q").unpack_from
-_MARKS = "?" + ", ?" * (_AT_ONCE - 1)
 
 V = TypeVar("V", bound=Hashable)
 Row = tuple[Any, ...]
@@ -26,8 +25,8 @@ Texts = tuple[str, str]
 class Dimension(Generic[V]):
     """One such table. Rows are found by a digest of what they hold; the ids of those met last are kept in memory.
 
-    `insert` makes a row and gives its id. `remember_as` gives what stands for a value in memory, where that is not
-    the value itself.
+    `digests` gives that of each value; `insert` makes a row and gives its id; `remember_as` gives what stands for a
+    value in memory, where that is not the value itself.
     """
 
     def __init__(
@@ -35,12 +34,13 @@ class Dimension(Generic[V]):
         db: sqlite3.Connection,
         table: str,
         *,
-        digest: Callable[[V], int],
+        digests: Callable[[Iterable[V]], list[int]],
         insert: Callable[[int, V], int],
         remember_as: Callable[[V], Hashable] | None = None,
     ) -> None:
-        self._db, self._digest, self._insert, self._remember_as = db, digest, insert, remember_as
-        self._question = f"SELECT digest, id FROM {table} WHERE digest IN ({_MARKS})"
+        self._db, self._digests, self._insert, self._remember_as = db, digests, insert, remember_as
+        question = f"SELECT digest, id FROM {table} WHERE digest IN"
+        self._questions = {size: f"{question} ({', '.join('?' * size)})" for size in (_FEW, _AT_ONCE)}
         self._cache: dict[Hashable, int] = {}
 
     def forget(self) -> None:
@@ -59,19 +59,20 @@ class Dimension(Generic[V]):
         return found
 
     def _find(self, missing: dict[Hashable, V]) -> None:
-        digests = {key: self._digest(value) for key, value in missing.items()}
-        known = self._known(list(digests.values()))
-        for key, digest in digests.items():
+        digests = self._digests(missing.values())
+        known = self._known(digests)
+        for (key, value), digest in zip(missing.items(), digests, strict=True):
             if digest not in known:
-                known[digest] = self._insert(digest, missing[key])
+                known[digest] = self._insert(digest, value)
             self._cache[key] = known[digest]
 
     def _known(self, digests: list[int]) -> dict[int, int]:
         known: dict[int, int] = {}
         for start in range(0, len(digests), _AT_ONCE):
             some = digests[start : start + _AT_ONCE]
-            some += some[:1] * (_AT_ONCE - len(some))  # one question for any number, so that it is prepared once
-            known.update(self._db.execute(self._question, some))
+            size = _FEW if len(some) <= _FEW else _AT_ONCE
+            some += some[:1] * (size - len(some))
+            known.update(self._db.execute(self._questions[size], some))
         return known
 
 
@@ -97,7 +98,7 @@ def prompts(db: sqlite3.Connection, *, has_words: bool) -> Dimension[Texts]:
     # In 64 bits, the chance that two of 50,000 pairs of texts share a hash is 1 in 10^10. Remembering the texts takes
     # twice as long, as every comparison fetches long ones from memory.
     remember_as = hash if sys.hash_info.width >= 64 else None
-    return Dimension(db, "prompt", digest=_digest_of_texts, insert=insert, remember_as=remember_as)
+    return Dimension(db, "prompt", digests=_digests_of_texts, insert=insert, remember_as=remember_as)
 
 
 def _of_fields(db: sqlite3.Connection, table: str, fields: dict[str, str]) -> Dimension[Row]:
@@ -107,16 +108,15 @@ def _of_fields(db: sqlite3.Connection, table: str, fields: dict[str, str]) -> Di
     def insert(digest: int, values: Row) -> int:
         return db.execute(statement, (digest, *map(_fits, values))).lastrowid or 0
 
-    return Dimension(db, table, digest=lambda values: _digest(msgspec.json.encode(values)), insert=insert)
+    return Dimension(db, table, digests=_digests_of_rows, insert=insert)
 
 
-def _digest_of_texts(texts: Texts) -> int:
-    return _digest("\0".join(texts).encode())
+def _digests_of_rows(rows: Iterable[Row]) -> list[int]:
+    return [_first_64(sha256(msgspec.json.encode(row)).digest())[0] >> 1 for row in rows]
 
 
-def _digest(data: bytes) -> int:
-    number: int = _first_64(sha256(data).digest())[0]
-    return number >> 1
+def _digests_of_texts(texts: Iterable[Texts]) -> list[int]:
+    return [_first_64(sha256(f"{prompt}\0{negative}".encode()).digest())[0] >> 1 for prompt, negative in texts]
 
 
 def _fits(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 ROW_OF_KEY = """SELECT record FROM new_place WHERE key = :key UNION ALL SELECT record FROM place WHERE key = :key"""
 
@@ -24,13 +25,15 @@ class Places:
         found = self._db.execute(ROW_OF_KEY, {"key": key}).fetchone()
         return None if found is None else found[0]
 
-    def rows_of(self, keys: Sequence[int]) -> list[tuple[int, int]]:
-        """The keys that have a row, with it."""
+    def rows_of(self, keys: Sequence[int], columns: str) -> list[tuple[Any, ...]]:
+        """The `columns` of the rows `r` that hold these records; nothing of those that have none."""
         marks = ", ".join("?" * len(keys))
         return [
-            found
+            row
             for table in ("new_place", "place")
-            for found in self._db.execute(f"SELECT key, record FROM {table} WHERE key IN ({marks})", keys)
+            for row in self._db.execute(
+                f"SELECT {columns} FROM {table} p CROSS JOIN record r ON r.id = p.record WHERE p.key IN ({marks})", keys
+            )
         ]
 
     def add_rows_behind(self, row: int) -> list[tuple[int, int]]:

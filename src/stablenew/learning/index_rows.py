@@ -110,9 +110,8 @@ class RowWriter:
         """Give records, by key, their scores; None instead of a score: the one that was written with the record."""
         changes: list[tuple[int | None, int]] = []
         totals: dict[int, list[int]] = {}
-        for key, row_id in self._places.rows_of(list(scores)):
-            row = self._db.execute("SELECT setting, score, written FROM record WHERE id = ?", (row_id,)).fetchone()
-            setting, before, written = row
+        found = self._places.rows_of(list(scores), "r.key, r.id, r.setting, r.score, r.written")
+        for key, row_id, setting, before, written in found:
             given = scores[key]
             now = written_score(written) if given is None else None if given[0] is None else round(given[0] * 1000)
             if now != before:
