@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stablenew.controller.events import (
+    ExperimentAdvanced,
+    ExperimentFinished,
     RecordLost,
     RunFailed,
     RunFinished,
@@ -17,6 +19,7 @@ from stablenew.controller.events import (
 )
 from stablenew.errors import BackendUnavailable
 from stablenew.gui.tabs.run_fold import CellState, LogLine, RunLog, RunView, passes
+from stablenew.learning.learning_runner import LearningProgress, LearningResult
 from stablenew.pipeline.run_values import RunResult
 from stablenew.variant import Deviation, Failure, SavedImage, StageResult, VariantResult
 from tests.makers import make_config, make_variants
@@ -135,6 +138,20 @@ def test_the_log_hides_nothing_that_went_wrong() -> None:
     assert "record of variant 1 was lost" in texts[4]
     assert texts[5] == "run r done: 3 made, 1 failed, 1 records lost in 2.0 s"
     assert texts[6] == "nothing answers"
+
+
+def test_an_experiment_is_named_while_it_runs() -> None:
+    """The experiment under way is known until its run is over, and its end is a line of the log."""
+    progress = LearningProgress(experiment_id="samplers", total=4, done=1)
+    advanced = ExperimentAdvanced(experiment_id="samplers", progress=progress)
+    view = view_of(StateChanged(state="running"), advanced, started(), advanced, finished(0))
+    assert view.experiment == "samplers"
+    view.take(StateChanged(state="idle"))
+    assert view.experiment == ""
+    over = ExperimentFinished(experiment_id="samplers", result=LearningResult(experiment_id="samplers", cells=()))
+    line = RunLog(now=lambda: "12:00:00").take(over)
+    assert line is not None
+    assert line.text == "experiment samplers: 0 pictures"
 
 
 def test_the_filter_lets_lines_through_that_have_every_word() -> None:

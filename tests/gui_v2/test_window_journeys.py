@@ -334,6 +334,41 @@ def test_events_of_a_run_reach_a_tab_made_later(open_window: OpenWindow, pack: P
     assert "StepDone" not in kinds
 
 
+def test_the_run_tab_is_there_whichever_tab_was_last(open_window: OpenWindow, workspace: Workspace) -> None:
+    """A window that opens on another tab still follows runs and offers unfinished ones."""
+    write_state(workspace, WindowState(learning=True, tab="review"))
+    hand = open_window()
+    assert hand.window.state.tab == "review"
+    assert hand.window.tab("run") is not None
+    hand.key("Control-Key-1")
+    hand.wait(lambda: run_tab(hand).winfo_ismapped(), "the Run tab")
+
+
+def test_menus_open_with_the_right_button_and_the_keyboard(
+    open_window: OpenWindow, workspace: Workspace, pack: Path
+) -> None:
+    """What is under the pointer, or has the focus, offers what can be done with it; a run's picture gives its text."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    steps = tab.stages.forms["txt2img", ""].fields["txt2img.steps"]
+    assert steps._menu() == []
+    hand.type("7", steps.widget)
+    assert [text for text, _ in steps._menu()] == ["Back to 20"]
+    hand.key("F5")
+    wait_run(hand, tab)
+    menu = dict(tab.progress._picture_menu())
+    menu["Copy prompt"]()
+    assert hand.root.clipboard_get() == tab.view.progress.newest.variant.prompt  # type: ignore[union-attr]
+    menu["Copy settings"]()
+    hand.wait(lambda: "Steps: 7" in hand.root.clipboard_get(), "the settings text")
+    hand.root.after(200, lambda: hand.root.tk.call("tk::MenuUnpost", ""))
+    tab.packs.packs.focus_force()
+    opened: list[str] = []
+    hand.root.bind_class("Menu", "<Map>", lambda event: opened.append(str(event.widget)), add="+")
+    hand.key("Shift-F10", tab.packs.packs)
+    hand.wait(lambda: any("packpanel" in name for name in opened), "the menu")
+
+
 def test_the_keys_are_listed(open_window: OpenWindow) -> None:
     """F1 shows them, Escape puts them away."""
     hand = open_window()

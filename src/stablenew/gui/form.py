@@ -15,6 +15,7 @@ import ttkbootstrap as ttk
 from stablenew.backends.base import Capabilities
 from stablenew.config import EXTRA_STEMS, PipelineConfig, Setting, extra_of, parse_value, setting_value
 from stablenew.errors import InvalidSetting
+from stablenew.gui.context_menu import Entry, context_menu
 from stablenew.gui.theme import Theme
 
 NONE_TEXT = ""
@@ -175,8 +176,8 @@ class Field:
         for each in (self.label, self.widget):
             ttk.ToolTip(each, text=tip, delay=600)
         self.widget.bind("<Control-Delete>", lambda _: self._given_back())
-        self.label.bind("<Button-3>", self._menu)
-        self.widget.bind("<Button-3>", self._menu)
+        for each in (self.label, self.widget):
+            context_menu(each, self._menu)
 
     def set(self, value: Any) -> None:
         """Show `value` as set by the person."""
@@ -249,11 +250,10 @@ class Field:
         style = "Bad.TLabel" if self.problem else "Accent.TLabel" if self.touched else "TLabel"
         self.label.configure(style=style)
 
-    def _menu(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        menu = tkinter.Menu(self.widget, tearoff=False)
-        back = f"Back to {text_of(self.base) or 'none'}"
-        menu.add_command(label=back, command=self._given_back, state="normal" if self.touched else "disabled")
-        menu.tk_popup(event.x_root, event.y_root)
+    def _menu(self) -> list[Entry]:
+        if not self.touched:
+            return []
+        return [(f"Back to {text_of(self.base) or 'none'}", self._given_back)]
 
 
 def _step(setting: Setting) -> float:

@@ -32,7 +32,6 @@ from __future__ import annotations
 import importlib
 import os
 import tkinter
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -69,6 +68,7 @@ from stablenew.gui.events import (
 from stablenew.gui.jobs import Jobs
 from stablenew.gui.library import Library
 from stablenew.gui.menu import add_menu
+from stablenew.gui.mistakes import notice_of
 from stablenew.gui.notices import Action, Notice, NoticeBar
 from stablenew.gui.picture_settings import read_pasted
 from stablenew.gui.rating_book import RatingBook
@@ -78,9 +78,10 @@ from stablenew.gui.scrolling import calm_wheel
 from stablenew.gui.state import ThemeName, WindowState, read_state, with_tab_memory, write_state
 from stablenew.gui.status_bar import StatusBar
 from stablenew.gui.theme import Theme
+from stablenew.gui.welcome import learning_question
 from stablenew.learning.learning_feedback import RatingWriter
 from stablenew.log import get_logger
-from stablenew.mishaps import describe_mistake, describe_os_error
+from stablenew.mishaps import describe_os_error
 from stablenew.workspace import USER_VARIABLE, Workspace
 
 if TYPE_CHECKING:
@@ -175,9 +176,12 @@ class StableNewGUI:
         self._lay_out()
         self.bridge.start()
         self.select(self.state.tab)
+        if "run" in self._holders:
+            self._made("run")  # it follows the runs and offers unfinished ones, whichever tab is in front
         add_menu(self)
         accept_files(self.notebook, lambda paths: self.send(FilesDropped(paths=paths)))
-        self._ask_about_learning()
+        if self.state.learning is None:
+            self.notify(learning_question(workspace, self.switch_learning))
         self.choose_backend(backend or self._last_backend())
 
     @property
@@ -220,19 +224,8 @@ class StableNewGUI:
         self.notices.show(notice)
 
     def report(self, exc: BaseException) -> None:
-        """Show and log what went wrong; of a mistake of ours, with its traceback."""
-        if isinstance(exc, StableNewError):
-            self.notify(Notice(text=str(exc), severity="bad"))
-            return
-        if isinstance(exc, OSError):
-            self.notify(Notice(text=describe_os_error(exc), severity="bad"))
-            return
-        log.error("a mistake in the window", exc_info=exc)
-        said = describe_mistake(exc, self.workspace.root)
-        first, _, rest = said.partition("\n")
-        where = f"; {rest}" if "\n" not in rest else ""  # else the rest is the traceback itself
-        trace = "".join(traceback.format_exception(exc))
-        self.notify(Notice(text=first + where, severity="bad", detail=f"{first}\n{trace}"))
+        """Show what went wrong; a mistake of ours is logged with its traceback too."""
+        self.notify(notice_of(exc, self.workspace.root))
 
     def recall(self, tab: str) -> Mapping[str, Any]:
         """What the tab remembered."""
@@ -349,17 +342,6 @@ class StableNewGUI:
         except msgspec.ValidationError:
             return BackendChoice(name=DEFAULT_BACKEND)
 
-    def _ask_about_learning(self) -> None:
-        if self.state.learning is not None:
-            return
-        text = (
-            "Learning Mode keeps one record for every picture of a run (prompt, settings, seed, seconds) on this "
-            f"machine, in {self.workspace.records}, so that your ratings can tell which settings work. Turn it on?"
-        )
-        turn_on = Action(label="Turn on", do=lambda: self.switch_learning(True))
-        leave_off = Action(label="Leave off", do=lambda: self.switch_learning(False))
-        self.notify(Notice(text=text, actions=(turn_on, leave_off), key="learning"))
-
     def _app_options(self, choice: BackendChoice) -> AppOptions:
         return AppOptions(
             workspace=self.workspace, source=SOURCE, backend=choice.name, url=choice.url, model=choice.model
@@ -382,6 +364,7 @@ class StableNewGUI:
             holder = ttk.Frame(self.notebook)
             self._holders[entry.key] = holder
             self.notebook.add(holder, text=entry.title)
+        self.notebook.enable_traversal()
         self.notebook.bind("<<NotebookTabChanged>>", self._tab_changed)
         self.recent = RecentRuns(root, self)
         self.status_bar = StatusBar(root, self)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tkinter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import ttkbootstrap as ttk
 
 from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunStarted
 from stablenew.errors import InputError
+from stablenew.gui.context_menu import SEPARATOR, Entry, context_menu, copy
 from stablenew.gui.desktop import open_with_desktop
 from stablenew.gui.events import OpenGrid, OpenRun, RatingsChanged, RecordWritten, ResumeRun, ThemeChanged
 from stablenew.gui.scrolling import scrolled
@@ -110,7 +112,7 @@ class RecentRuns(ttk.Frame):
         scrolled(self.table)
         self.table.bind("<Double-1>", lambda _: self._open())
         self.table.bind("<Return>", lambda _: self._open())
-        self.table.bind("<Button-3>", self._menu)
+        context_menu(self.table, self._menu)
         self.recolour()
 
     def handle(self, event: object) -> None:
@@ -156,24 +158,17 @@ class RecentRuns(ttk.Frame):
             self._window.send(OpenRun(run_id=run_id))
         return "break"
 
-    def _menu(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        run_id = self.table.identify_row(event.y)
-        if not run_id:
-            return
-        self.table.selection_set(run_id)
-        run, window = self.runs[run_id], self._window
-        menu = ttk.Menu(self, tearoff=False)
-        menu.add_command(label="Open in Review", command=self._open)
-        menu.add_command(label="Open in Grid", command=lambda: window.send(OpenGrid(run_id=run_id)))
-        menu.add_command(
-            label="Open the folder", command=lambda: window.jobs.start(lambda: open_with_desktop(run.summary.folder))
-        )
-        menu.add_command(label="Copy run id", command=lambda: self._copy(run_id))
-        if run.summary.unfinished:
-            menu.add_separator()
-            menu.add_command(label="Resume", command=lambda: window.send(ResumeRun(run_id=run_id)))
-        menu.tk_popup(event.x_root, event.y_root)
-
-    def _copy(self, text: str) -> None:
-        self.clipboard_clear()
-        self.clipboard_append(text)
+    def _menu(self) -> list[Entry]:
+        run_id, window = self._chosen(), self._window
+        if run_id not in self.runs:
+            return []
+        summary = self.runs[run_id].summary
+        found: list[Entry] = [
+            ("Open in Review", self._open),
+            ("Open in Grid", lambda: window.send(OpenGrid(run_id=run_id))),
+            ("Open the folder", lambda: window.jobs.start(lambda: open_with_desktop(summary.folder))),
+            ("Copy run id", partial(copy, self, run_id)),
+        ]
+        if summary.unfinished:
+            found += [(SEPARATOR, self._open), ("Resume", lambda: window.send(ResumeRun(run_id=run_id)))]
+        return found

@@ -103,6 +103,7 @@ class StatusBar(ttk.Frame):
         if self._view.busy:
             progress = self._view.progress
             word = "stopping" if self._view.state == "stopping" else "running"
+            word += f" experiment {self._view.experiment}" if self._view.experiment else ""
             left = eta_text(progress, time.monotonic())
             return f"{word}  {counts_text(progress)}" + (f"  {left}" if left else "") if progress.total else word
         if self._backend is None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from stablenew.controller.events import (
+    ExperimentAdvanced,
+    ExperimentFinished,
     Progress,
     RecordLost,
     RunFailed,
@@ -49,6 +51,7 @@ class RunView:
         self.records: dict[int, str] = {}
         self.newest_image: str | None = None
         self.preview: bytes | None = None
+        self.experiment = ""
         self.result: RunResult | None = None
         self.error: Exception | None = None
         self.revision = 0
@@ -63,12 +66,15 @@ class RunView:
         self.revision += 1
         if isinstance(event, StateChanged):
             self.state = event.state
+            self.experiment = self.experiment if self.busy else ""
         elif isinstance(event, RunStarted):
             self._begin(event)
         elif isinstance(event, StepDone):
             self._step(event)
         elif isinstance(event, VariantFinished):
             self._finish(event)
+        elif isinstance(event, ExperimentAdvanced):
+            self.experiment = event.experiment_id
         elif isinstance(event, RecordLost):
             self.progress = advance(self.progress, event)
         elif isinstance(event, RunFinished):
@@ -174,6 +180,9 @@ def said_of(event: object) -> tuple[Severity, str] | None:
         return "bad", lost_text(event)
     if isinstance(event, RunFinished):
         return _said_of_result(event.result)
+    if isinstance(event, ExperimentFinished):
+        missing = f", {event.result.missing} not tried" if event.result.missing else ""
+        return "info", f"experiment {event.experiment_id}: {len(event.result.records)} pictures{missing}"
     if isinstance(event, RunFailed):
         return "bad", str(event.error) or type(event.error).__name__
     return None

@@ -63,7 +63,7 @@ class RunOrders:
     def resume(self, run_id: str) -> None:
         """Go on with a run, on its own backend."""
         workspace, source = self._window.workspace, self._window.source
-        self._window.jobs.start(lambda: continued_run(workspace, run_id, source), self._continue)
+        self._window.jobs.start(lambda: _laid_out(continued_run(workspace, run_id, source)), self._continue)
 
     def offer_unfinished(self) -> None:
         """Offer to go on with the newest run that was not finished, unless it was declined before."""
@@ -312,6 +312,13 @@ class RunOrders:
             )
 
         self._window.jobs.start(write, saved, failed=refused)
+
+
+def _laid_out(going_on: Continuation) -> Continuation:
+    """`going_on` with its plan counted: what that takes is done here, off Tk's thread, and kept in the plan."""
+    if isinstance(going_on.variants, Plan):
+        assert going_on.variants.count >= 0
+    return going_on
 
 
 def _done_before(folder: RunFolder) -> frozenset[int]:

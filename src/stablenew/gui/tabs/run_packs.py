@@ -16,6 +16,7 @@ import ttkbootstrap as ttk
 
 from stablenew.config import PipelineConfig
 from stablenew.errors import InputError
+from stablenew.gui.context_menu import SEPARATOR, Entry, context_menu, copy
 from stablenew.gui.desktop import open_with_desktop
 from stablenew.gui.scrolling import scrolled
 from stablenew.gui.theme import SMALL
@@ -212,7 +213,7 @@ class PackPanel(ttk.Frame):
         self.packs.bind("<Return>", lambda _: self._open())
         self.packs.bind("<Delete>", lambda _: self._remove())
         self.packs.bind("<space>", lambda _: self._toggle())
-        self.packs.bind("<Button-3>", self._menu)
+        context_menu(self.packs, self._menu)
         self.lines.bind("<Configure>", lambda _: self.after_idle(self._elide))
         self.lines.bind("<<TreeviewSelect>>", lambda _: self._line_chosen())
         self.recolour()
@@ -323,21 +324,14 @@ class PackPanel(ttk.Frame):
             self._window.jobs.start(lambda: open_with_desktop(path))
         return "break"
 
-    def _menu(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        item = self.packs.identify_row(event.y)
-        if not item:
-            return
-        if item not in self.packs.selection():
-            self.packs.selection_set(item)
-        self.packs.focus(item)
-        menu = tkinter.Menu(self, tearoff=False)
-        menu.add_command(label="Open the file", command=self._open)
-        menu.add_command(label="Read again", command=lambda: self._insert(self._looks[item].path))
-        menu.add_command(label="Copy path", command=lambda: self._copy(item))
-        menu.add_separator()
-        menu.add_command(label="Remove from the list", command=self._remove)
-        menu.tk_popup(event.x_root, event.y_root)
-
-    def _copy(self, text: str) -> None:
-        self.clipboard_clear()
-        self.clipboard_append(text)
+    def _menu(self) -> list[Entry]:
+        if not (item := self.packs.focus()):
+            return []
+        path = self._looks[item].path
+        return [
+            ("Open the file", self._open),
+            ("Read again", partial(self._insert, path)),
+            ("Copy path", partial(copy, self, str(path))),
+            (SEPARATOR, self._open),
+            ("Remove from the list", self._remove),
+        ]

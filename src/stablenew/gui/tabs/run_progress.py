@@ -6,6 +6,7 @@ import io
 import time
 import tkinter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,10 @@ import ttkbootstrap as ttk
 from PIL import Image, ImageTk
 
 from stablenew.controller.progress_text import counts_text, eta_text
+from stablenew.gui.context_menu import Entry, context_menu, copy
+from stablenew.gui.desktop import open_with_desktop
 from stablenew.gui.tabs.run_fold import CellState, RunView
+from stablenew.learning.importing.image_texts import read_image_texts
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
@@ -38,6 +42,11 @@ def load_preview(source: bytes | Path, side: tuple[int, int]) -> Image.Image | N
         wanted = max(1, int(made.width * scale)), max(1, int(made.height * scale))
         made = made.resize(wanted, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC)
     return made
+
+
+def read_parameters(path: Path) -> str:
+    """The settings text that the picture carries for other tools. For a worker's thread; raises OSError."""
+    return read_image_texts(path, path.stat().st_size).texts.get("parameters", "")
 
 
 class ProgressPanel(ttk.Frame):
@@ -76,6 +85,8 @@ class ProgressPanel(ttk.Frame):
             self, height=px(140), width=1, highlightthickness=0, borderwidth=0, takefocus=False
         )
         self.preview.pack(fill="both", expand=True, pady=(px(4), 0))
+        self.preview.bind("<Double-1>", lambda _: self._open_picture())
+        context_menu(self.preview, self._picture_menu)
         self.preview.bind("<Configure>", lambda _: self._place_photo())
         self.recolour()
 
@@ -168,6 +179,23 @@ class ProgressPanel(ttk.Frame):
         if self._photo is not None:
             middle = self.preview.winfo_width() // 2, self.preview.winfo_height() // 2
             self.preview.create_image(*middle, image=self._photo)
+
+    def _open_picture(self) -> None:
+        if self._view.newest_image is not None:
+            path = self._window.workspace.root / self._view.newest_image
+            self._window.jobs.start(lambda: open_with_desktop(path))
+
+    def _picture_menu(self) -> list[Entry]:
+        newest, image = self._view.progress.newest, self._view.newest_image
+        if newest is None or image is None:
+            return []
+        path = self._window.workspace.root / image
+        return [
+            ("Open the file", self._open_picture),
+            ("Open in Review", lambda: self._opened(newest.variant.index)),
+            ("Copy prompt", partial(copy, self, newest.variant.prompt)),
+            ("Copy settings", lambda: self._window.jobs.start(lambda: read_parameters(path), partial(copy, self))),
+        ]
 
     def _index_at(self, event: tkinter.Event[tkinter.Misc]) -> int | None:
         per, columns, step = self._layout()
