@@ -84,7 +84,7 @@ class AxesEditor(ttk.Frame):
     def problems(self) -> list[str]:
         """What is wrong, in words."""
         found = [row.problem for row in self.rows if row.filled and row.problem]
-        for what, text in (("seeds per cell", self._seeds.get()), ("at most", self._limit.get())):
+        for what, text in (("seeds each", self._seeds.get()), ("at most", self._limit.get())):
             if text.strip() and _number(text) is None:
                 found.append(f"{what} takes a whole number from 1, not {text!r}")
         if not found:
@@ -135,7 +135,7 @@ class AxesEditor(ttk.Frame):
         modes = ("", *get_args(Mode))
         fields: tuple[tuple[str, tkinter.Widget, str], ...] = (
             ("at most", self._spin(grid, self._limit), "Run a balanced part of so many variants; empty: all of them"),
-            ("seeds per cell", self._spin(grid, self._seeds), "The same so many seeds in every cell"),
+            ("seeds each", self._spin(grid, self._seeds), "The same so many seeds in every cell"),
             (
                 "skip",
                 ttk.Entry(grid, textvariable=self._skip, width=8),
