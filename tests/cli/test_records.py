@@ -117,7 +117,7 @@ def test_preferences_are_stored(archive: Workspace) -> None:
 
 
 def test_pairs_are_asked_until_there_are_none(archive: Workspace) -> None:
-    """Without pictures on the terminal, paths; a, b, skip, undo and quit; what was compared is not asked again."""
+    """Without pictures on the terminal, paths; a, b, tie, skip, undo and quit; what was compared is not asked again."""
     from PIL import Image
 
     for number in range(6):
@@ -137,7 +137,11 @@ def test_pairs_are_asked_until_there_are_none(archive: Workspace) -> None:
     assert [bool(line["better_than"]) for line in lines] == [True, False, True]
     assert lines[1]["undoes"] == lines[0]["rating_id"]
     assert all(line["blind"] and line["surface"] == "pairs" for line in lines if line["better_than"])
-    stablenew("rate", "--pairs", "--run", "run-p", given="a\na\na\n")
+    assert "0 comparisons stored" in stablenew("rate", "--pairs", "--run", "run-p", given="s\n").stdout
+    stablenew("rate", "--pairs", "--run", "run-p", given="t\n")
+    skipped, even = [json.loads(line) for line in stablenew("ratings", "export").stdout.splitlines()][3:]
+    assert (skipped["better_than"], skipped["equal_to"], len(skipped["shown"])) == ([], [], 2)
+    assert len(even["equal_to"]) == 1
     assert "no pair" in stablenew("rate", "--pairs", "--run", "run-p", given="q\n").stdout
 
 

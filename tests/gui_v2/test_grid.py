@@ -295,6 +295,10 @@ def test_from_a_cell_to_review_and_to_compare(open_window: Open, workspace: Work
     assert {each.record_id for each in compare.comparing.row or ()} == {"night-00003", "night-00012"}
     hand.window.select("grid")
     hand.settle()
+    opened: list[Path] = []
+    tab.actions.launch = lambda path, **_: opened.append(path)
+    hand.click(tab.canvas, x + 9, y + 9, double=True)
+    hand.wait(lambda: opened, "the file being opened")
     tab.canvas.go(20)
     tab.canvas.focus_set()
     hand.key("Return")

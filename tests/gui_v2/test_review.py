@@ -404,3 +404,47 @@ def test_zooming_and_panning_show_part_of_the_picture(open_window: Open, workspa
     assert (large.view.x > before.x, large.view.y > before.y) == (True, True)
     hand.key("Right")
     assert large.view.zoom == 1
+
+
+def test_keys_of_the_window_are_no_verdicts(open_window: Open, workspace: Workspace) -> None:
+    """Control-1 goes to another tab and gives no star; with Shift or Caps Lock a letter is the same letter."""
+    make_workspace(workspace, 3)
+    hand, tab = open_review(open_window)
+    hand.key("Control-Key-1")
+    assert not tab.winfo_ismapped()
+    hand.window.select("review")
+    hand.click(tab.stage.large)
+    hand.key("Alt-Key-3")
+    (line,) = press(hand, workspace, "F")
+    assert line.favourite is True
+    assert len(said(workspace)) == 1
+
+
+def test_closing_with_unsaved_ratings_must_be_asked_for_twice(open_window: Open, workspace: Workspace) -> None:
+    """The first time the window stays and says that closing again loses them."""
+    make_workspace(workspace, 3)
+    hand, _ = open_review(open_window)
+    window: StableNewGUI = hand.window
+    window._desk = desk = RatingDesk(Stubborn(failures=99), window._ratings_stored)
+    window.ratings._save = desk.save
+    hand.key("Key-4")
+    hand.wait(lambda: window.notices.notices, "the notice")
+    window.close()
+    hand.settle()
+    assert hand.open
+    assert "closing again loses them" in window.notices.notices[0].text
+    window.close()
+    hand.wait_closed()
+
+
+def test_undo_of_a_picture_that_is_not_listed_any_more_says_so(open_window: Open, workspace: Workspace) -> None:
+    """It is taken back all the same."""
+    make_workspace(workspace, 3)
+    make_workspace(workspace, 3, run_id="other")
+    hand, tab = open_review(open_window)
+    press(hand, workspace, "4")
+    hand.window.send(OpenRun(run_id="night"))
+    hand.wait(lambda: not tab.list.reading, "the other run")
+    press(hand, workspace, "u")
+    assert "Taken back" in hand.window.notices.notices[0].text
+    assert read_feedback(workspace.ratings) == {}

@@ -73,7 +73,7 @@ def test_what_was_compared_is_not_asked_again_until_it_is_taken_back(workspace: 
     with RecordIndex.of(workspace) as index:
         found = candidates(index)
         assert len(list(rows_to_ask(found, set(), random.Random(1)))) == 3
-        best = preference(found[0], [found[1]], who="ann")
+        best = preference((found[0], found[1]), 0, who="ann")
         even = tie((found[1], found[2]), who="ann")
         writer.append(best, even)
         seen = compared_before(index, found, "ann")
@@ -84,4 +84,5 @@ def test_what_was_compared_is_not_asked_again_until_it_is_taken_back(workspace: 
     writer.close()
     assert [each.record_id for each in best.better_than] == [found[1].record_id]
     assert even.better_than == []
+    assert even.shown == [found[1].record_id, found[2].record_id]
     assert even.equal_to[0].image_sha256 == found[2].sha256

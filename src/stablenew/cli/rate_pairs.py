@@ -7,13 +7,13 @@ import random
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stablenew.cli.terminal_picture import Protocol, encode_picture, show, side_by_side, terminal_protocol
 from stablenew.learning.learning_feedback import Rating, undo_of
-from stablenew.learning.rating_pairs import Row, candidates, compared_before, preference, rows_to_ask, tie
+from stablenew.learning.rating_pairs import Row, candidates, compared_before, passed_over, preference, rows_to_ask, tie
 from stablenew.learning.record_filter import parse_condition
 
 if TYPE_CHECKING:
@@ -46,19 +46,17 @@ def rate_pairs(
             answer = _answer()
         if answer == "q":
             break
-        if answer != "s":
-            given.append(_rating(row, answer, who, round((time.monotonic() - started) * 1000)))
-            writer.append(given[-1])
-    click.echo(f"{len(given)} comparisons stored" if asked else "there is no pair of pictures left to compare")
+        given.append(_rating(row, answer, who, round((time.monotonic() - started) * 1000)))
+        writer.append(given[-1])
+    compared = sum(bool(line.better_than or line.equal_to) for line in given)
+    click.echo(f"{compared} comparisons stored" if asked else "there is no pair of pictures left to compare")
 
 
 def _rating(row: Row, answer: str, who: str | None, decided_ms: int) -> Rating:
-    shown = [picture.record_id for picture in row]
-    how = {"who": who, "blind": True, "surface": "pairs", "decided_ms": decided_ms, "shown": shown}
+    how: dict[str, Any] = {"who": who, "blind": True, "surface": "pairs", "decided_ms": decided_ms}
     if answer == "t":
         return tie(row, **how)
-    better, worse = row if answer == "a" else reversed(row)
-    return preference(better, [worse], **how)
+    return passed_over(row, **how) if answer == "s" else preference(row, "ab".index(answer), **how)
 
 
 def _show(row: Row, root: Path, protocol: Protocol) -> None:

@@ -54,14 +54,11 @@ def asking(rows: Iterable[Row]) -> Comparing:
 
 
 def after_answer(state: Comparing) -> Comparing:
-    """The next row; one that was asked to be seen stays."""
+    """The next row, its settings hidden; one that a person asked to see stays."""
     answered = (*state.answered, state.place)
-    return replace(state if not state.blind else after_skip(state), answered=answered)
-
-
-def after_skip(state: Comparing) -> Comparing:
-    """The next row without an answer to this one."""
-    return replace(state, place=min(len(state.rows), state.place + 1), seen=False)
+    if not state.blind:
+        return replace(state, answered=answered)
+    return replace(state, answered=answered, place=min(len(state.rows), state.place + 1), seen=False)
 
 
 def after_undo(state: Comparing) -> Comparing:

@@ -1,18 +1,26 @@
-"""Keys of a widget as a table; letters do the same with Shift or Caps Lock."""
+"""Keys of a widget as a table; letters do the same with Shift or Caps Lock, and nothing with Control or Alt."""
 
 from __future__ import annotations
 
+import sys
 import tkinter
 from collections.abc import Callable, Mapping
 
 Act = Callable[[], object]
+
+_CONTROL = 0x4
+_ALT = 0x20000 if sys.platform == "win32" else 0x20008
+"""Alt; on a Mac Command too. What X calls so is Num Lock on Windows."""
 
 MENU_KEYS = ("Button-3", "Shift-F10", "Menu")
 """What asks for the menu of the thing under the pointer or the cursor."""
 
 
 def bind_keys(widget: tkinter.Misc, acts: Mapping[str, Act]) -> None:
-    """Do `acts[keysym]` at that key, and nothing else that the key would do."""
+    """Do `acts[keysym]` at that key alone, and nothing else that it would do.
+
+    With Control or Alt the key belongs to the window: Control-1 is no star.
+    """
     for keysym, act in acts.items():
         letters = (keysym, keysym.upper()) if len(keysym) == 1 and keysym.isalpha() else (keysym,)
         for each in letters:
@@ -25,8 +33,10 @@ def bind_menu(widget: tkinter.Misc, pop_up: Callable[[tkinter.Event[tkinter.Misc
         widget.bind(f"<{each}>", pop_up)
 
 
-def _only(act: Act) -> Callable[[object], str]:
-    def do(_: object) -> str:
+def _only(act: Act) -> Callable[[tkinter.Event[tkinter.Misc]], str | None]:
+    def do(event: tkinter.Event[tkinter.Misc]) -> str | None:
+        if int(event.state) & (_CONTROL | _ALT):
+            return None
         act()
         return "break"
 

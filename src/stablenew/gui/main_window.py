@@ -158,6 +158,7 @@ class StableNewGUI:
         self.jobs = Jobs(self.bridge, self.report)
         self.library = Library(workspace, self.bridge.call)
         self._desk = RatingDesk(RatingWriter(workspace.ratings), self._ratings_stored)
+        self._unsaved_ratings, self._warned = 0, False
         self.ratings = RatingBook(
             os.environ.get(USER_VARIABLE) or None,
             self._desk.save,
@@ -298,7 +299,14 @@ class StableNewGUI:
         self.notify(Notice(text="The new size holds from the next start on.", key="scale"))
 
     def close(self) -> None:
-        """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost."""
+        """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost.
+
+        Where ratings could not be saved, closing must be asked for twice.
+        """
+        if self._unsaved_ratings and not self._warned:
+            self._warned = True
+            self._show_unsaved(self._unsaved_ratings, "closing again loses them")
+            return
         controller = self.controller
         if controller is not None and controller.state in ("running", "stopping"):
             controller.stop(now=self._ending)
@@ -315,7 +323,9 @@ class StableNewGUI:
         self.bridge.call(lambda: self._show_unsaved(unsaved, why))
 
     def _show_unsaved(self, unsaved: int, why: str) -> None:
+        self._unsaved_ratings = unsaved
         if not why:
+            self._warned = False
             self.notices.drop("ratings")
             return
         text = f"{unsaved} of your ratings could not be saved yet: {why}"

@@ -58,15 +58,25 @@ def compared_before(index: RecordIndex, found: Iterable[RecordedPicture], who: s
     }
 
 
-def preference(best: RecordedPicture, others: Iterable[RecordedPicture], **how: Any) -> Rating:
-    """The line that says `best` was preferred to all `others`; `how` are further fields of Rating."""
-    return new_rating(best.record_id, image_sha256=best.sha256, better_than=_rated(others), **how)
+def preference(row: Row, number: int, **how: Any) -> Rating:
+    """The line that says the picture at that place was preferred to the rest of `row`; `how` are further fields."""
+    others = [each for place, each in enumerate(row) if place != number]
+    return _said(row, row[number], better_than=_rated(others), **how)
 
 
 def tie(row: Row, **how: Any) -> Rating:
     """The line that says none of `row` was preferred."""
-    first, *others = row
-    return new_rating(first.record_id, image_sha256=first.sha256, equal_to=_rated(others), **how)
+    return _said(row, row[0], equal_to=_rated(row[1:]), **how)
+
+
+def passed_over(row: Row, **how: Any) -> Rating:
+    """The line that says `row` was looked at and nothing said of it."""
+    return _said(row, row[0], **how)
+
+
+def _said(row: Row, about: RecordedPicture, **said: Any) -> Rating:
+    shown = [each.record_id for each in row]
+    return new_rating(about.record_id, image_sha256=about.sha256, shown=shown, **said)
 
 
 def _rated(pictures: Iterable[RecordedPicture]) -> list[RatedPicture]:

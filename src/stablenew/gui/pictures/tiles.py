@@ -46,7 +46,8 @@ class _Shown:
 class TileCanvas(tkinter.Canvas):
     """Shows `face(n)` of every tile in sight. Arrow keys and clicks move the cursor; Control and Shift choose several.
 
-    `on_cursor` is told where the cursor went, `on_open` that a tile was double-clicked or Enter pressed.
+    `on_cursor` is told where the cursor went, `on_open` that Return was pressed, `on_double` that a tile was
+    double-clicked (None: the same as Return).
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class TileCanvas(tkinter.Canvas):
         face: Callable[[int], Face],
         on_cursor: Callable[[int], None],
         on_open: Callable[[int], None],
+        on_double: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__(master, highlightthickness=0, borderwidth=0, takefocus=True, width=320, height=240)
         self._theme, self._store = theme, store
         self._face, self._on_cursor, self._on_open = face, on_cursor, on_open
+        self._on_double = on_double or on_open
         self.layout: Layout = Flow(count=0, width=1, tile=(1, 1), gap=1)
         self.cursor = 0
         self.chosen: set[int] = set()
@@ -214,7 +217,7 @@ class TileCanvas(tkinter.Canvas):
     def _double_clicked(self, event: tkinter.Event[tkinter.Misc]) -> None:
         number = self.tile_at(event)
         if number is not None:
-            self._on_open(number)
+            self._on_double(number)
 
     def _wheel(self, event: tkinter.Event[tkinter.Misc], sign: int) -> str:
         step = sign * self._theme.px(72)

@@ -16,7 +16,6 @@ from stablenew.gui.comparing import (
     Comparing,
     after_answer,
     after_reveal,
-    after_skip,
     after_undo,
     asking,
     looking_at,
@@ -36,6 +35,7 @@ from stablenew.learning.rating_pairs import (
     candidates,
     compared_before,
     is_matched,
+    passed_over,
     preference,
     rows_to_ask,
     tie,
@@ -122,8 +122,7 @@ class CompareTab(ttk.Frame):
         """The picture at that place is the best of the row."""
         row = self.comparing.row
         if row is not None and number < len(row):
-            others = [each for n, each in enumerate(row) if n != number]
-            self._answer(preference(row[number], others, **self._how()))
+            self._answer(preference(row, number, **self._how()))
 
     def tie(self) -> None:
         """None of the row is better than another."""
@@ -131,9 +130,9 @@ class CompareTab(ttk.Frame):
             self._answer(tie(self.comparing.row, **self._how()))
 
     def skip(self) -> None:
-        """On to the next row without an answer."""
-        if self.comparing.blind:
-            self._go(after_skip(self.comparing))
+        """On to the next row; that this one was passed over is stored as well."""
+        if self.comparing.blind and self.comparing.row is not None:
+            self._answer(passed_over(self.comparing.row, **self._how()))
 
     def undo(self) -> None:
         """Take the last answer back, and ask it again."""

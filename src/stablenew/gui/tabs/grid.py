@@ -55,7 +55,7 @@ KEYS = (
             ("C", "compare those chosen, or the row"),
             ("H", "heat map, or pictures"),
             ("+ −", "larger, smaller"),
-            ("Return", "open in Review"),
+            ("Return", "open in Review; double-click the file"),
             ("Shift F10", "what else can be done"),
             ("E", "save as a picture"),
             ("?", "these keys"),
@@ -205,6 +205,7 @@ class GridTab(ttk.Frame):
             face=self._face,
             on_cursor=lambda _: self._show_current(),
             on_open=self._open_in_review,
+            on_double=self._open_file,
         )
         self.canvas.grid(row=0, column=0, sticky="nsew")
         down = ttk.Scrollbar(middle, command=self.canvas.scroll_y)
@@ -402,6 +403,10 @@ class GridTab(ttk.Frame):
         if 0 <= number < len(self.table.pictures) and self.table.pictures[number].path:
             picture = self.table.pictures[number]
             self.window.send(OpenRun(run_id=picture.run_id, record_id=picture.record_id))
+
+    def _open_file(self, number: int) -> None:
+        if self.table.pictures[number].path:
+            self.actions.open_file(self.table.pictures[number])
 
     def _written(self, path: Path) -> None:
         show = Action(label="Open", do=lambda: self.window.jobs.start(lambda: self.actions.launch(path)))

@@ -15,6 +15,7 @@ from stablenew.gui.info_panel import InfoPanel
 from stablenew.gui.judging import JUDGING_KEYS, Judging
 from stablenew.gui.key_sheet import KeySheet
 from stablenew.gui.keys import Act, bind_keys, bind_menu
+from stablenew.gui.notices import Notice
 from stablenew.gui.picture_list import Change, PictureList
 from stablenew.gui.picture_menu import PictureActions, pop_up
 from stablenew.gui.picture_stage import TILE, PictureStage
@@ -83,6 +84,7 @@ class ReviewTab(ttk.Frame):
             NAME, window.library, self.book, filter_from(memory), changed=self._list_changed, failed=window.report
         )
         self._waiting = 0
+        self._shown: RecordedPicture | None = None
         self._settings_seen: set[str] = set()
         self._lay_out(int(memory.get("tile", TILE)))
         self._listen()
@@ -166,7 +168,7 @@ class ReviewTab(ttk.Frame):
             current=lambda: self.list.current,
             how=self._how,
             went_on=self._go_on,
-            returned=self.list.go_to_record,
+            returned=self._return_to,
         )
         self.prompt = ttk.Label(self, style="Muted.TLabel", anchor="w")
         self.prompt.pack(side="bottom", fill="x", pady=(px(8), 0))
@@ -232,6 +234,11 @@ class ReviewTab(ttk.Frame):
         if self.goes_on:
             self.list.step(1)
 
+    def _return_to(self, record_id: str) -> None:
+        if self.list.state.place_of(record_id) is None:
+            self.window.notify(Notice(text="Taken back, of a picture that is not among these", key="undone"))
+        self.list.go_to_record(record_id)
+
     def _ratings_changed(self, record_ids: set[str]) -> None:
         current = self.list.current
         if current is not None and current.record_id in record_ids:
@@ -267,9 +274,12 @@ class ReviewTab(ttk.Frame):
         if change == "done":
             self.bar.offer("tag", self.book.tags())
         self.stage.show()
-        self._show_verdict()
-        self._show_prompt()
-        self._show_info()
+        current = self.list.current
+        if change != "more" or current is not self._shown:
+            self._shown = current
+            self._show_verdict()
+            self._show_prompt()
+            self._show_info()
         self._show_counts()
 
     def _show_verdict(self) -> None:
