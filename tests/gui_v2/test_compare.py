@@ -142,6 +142,29 @@ def test_slider_and_flicker_lay_one_picture_over_the_other(open_window: Open, wo
     assert tab.table.way == "side"
 
 
+def test_the_slider_lays_any_of_the_others_over_the_first(open_window: Open, workspace: Workspace) -> None:
+    """Of three pictures the first is always beneath; Down brings the next one over it."""
+    make_workspace(workspace, 12)
+    hand = open_window()
+    tab = open_compare(hand, ["night-00000", "night-00001", "night-00002"])
+    hand.key("Key-v")
+    hand.settle()
+
+    def seen() -> tuple[int, int]:
+        """Which pictures lie left and right of the divider."""
+        table = tab.table
+        y = table.winfo_rooty() + table.winfo_height() // 2
+        found = [hand.root.winfo_containing(table.winfo_rootx() + table.winfo_width() * n // 4, y) for n in (1, 3)]
+        left, right = (table.panes.index(each) for each in found)  # type: ignore[arg-type]
+        return left, right
+
+    assert seen() == (0, 1)
+    hand.key("Down")
+    hand.key("Down")
+    hand.settle()
+    assert seen() == (0, 2)
+
+
 def test_blind_pairs_are_asked_and_answers_stored_at_once(open_window: Open, workspace: Workspace, shot: Shot) -> None:
     """Best, tie, skip, undo; nothing of the settings is seen; what was answered is not asked again."""
     make_workspace(workspace, 12)

@@ -163,6 +163,7 @@ class PictureTable(ttk.Frame):
         """The second picture (or whichever is in front) lies over the first, to the right of the divider."""
         over, at = self.front or 1, round(self.divider * width)
         self._place(over, at, 0, max(1, width - at), height, hidden=at, whole=width)
+        self._holders[0].lift()
         self._holders[over].lift()
         thick = self._theme.px(3)
         self._line.place(x=at - thick // 2, y=0, width=thick, height=height)

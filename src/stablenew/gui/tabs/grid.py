@@ -227,20 +227,25 @@ class GridTab(ttk.Frame):
         px = self.window.theme.px
         bar = ttk.Frame(self)
         bar.pack(fill="x", pady=(0, px(10)))
-        self.run = self._box(bar, "Run", 22, "run")
-        self.rows = self._box(bar, "Rows", 14, "rows")
-        self.columns = self._box(bar, "Columns", 14, "columns")
+        self.run = self._box(bar, "Run", 20, "run")
+        self.rows = self._box(bar, "Rows", 12, "rows")
+        self.columns = self._box(bar, "Columns", 12, "columns")
         self.run.bind("<<ComboboxSelected>>", lambda _: self._open_run(self.run.get(), chosen=True))
         for box in (self.rows, self.columns):
             box.bind("<<ComboboxSelected>>", lambda _: self._choose_axes())
-        ttk.Button(bar, text="Save report", bootstyle="secondary-outline", command=self.save_report).pack(side="right")
-        ttk.Button(bar, text="Save picture  E", bootstyle="secondary-outline", command=self.save_picture).pack(
-            side="right", padx=px(4)
-        )
+        self._save_menu(bar).pack(side="right")
         self._heat = tkinter.BooleanVar(self, False)
         ttk.Checkbutton(
             bar, text="Heat map  H", variable=self._heat, bootstyle="round-toggle", command=self.show_heat, name="heat"
         ).pack(side="right", padx=px(12))
+
+    def _save_menu(self, bar: ttk.Frame) -> ttk.Menubutton:
+        button = ttk.Menubutton(bar, text="Save", bootstyle="secondary-outline", name="save")
+        menu = ttk.Menu(button, tearoff=False)
+        menu.add_command(label="As a picture", accelerator="E", command=self.save_picture)
+        menu.add_command(label="Report of the run", command=self.save_report)
+        button.configure(menu=menu)
+        return button
 
     def _box(self, bar: ttk.Frame, label: str, width: int, name: str) -> ttk.Combobox:
         px = self.window.theme.px
