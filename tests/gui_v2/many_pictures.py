@@ -1,16 +1,24 @@
-"""A workspace with as many recorded pictures as a test wants: small files, two axes, several prompts."""
+"""A workspace with as many recorded pictures as a test wants, and a small run of the window that makes some."""
 
 from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
+from stablenew.config import PipelineConfig, apply_settings
 from stablenew.learning.learning_feedback import RatingWriter, new_rating, rating_time
 from stablenew.learning.learning_record import LearningRecord, LearningRecordWriter
 from stablenew.learning.record_groups import ImageInfo, OutcomeInfo, PipelineInfo, PromptInfo, RunInfo
+from stablenew.prompts.axes import parse_axis
+from stablenew.prompts.randomizer import make_plan
+from stablenew.variant import PromptLine
 from stablenew.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.gui_v2.hand import Hand
 
 STEPS = (10, 20, 30, 40)
 SAMPLERS = ("Euler", "Euler a", "DDIM")
@@ -35,6 +43,19 @@ def make_workspace(
     if rated:
         _rate(workspace, records[:rated])
     return records
+
+
+def start_run(hand: Hand, workspace: Workspace, *, learning: bool) -> int:
+    """Two prompts by three numbers of steps on the fake backend; gives how many pictures that is."""
+    hand.wait(lambda: hand.window.controller is not None, "the backend")
+    config = apply_settings(PipelineConfig(learning_enabled=learning, run_id="live"), {"width": 64, "height": 64})
+    lines = [
+        PromptLine(pack_id="p", pack_name="pack", line_number=n, prompt=text) for n, text in enumerate(PROMPTS[:2], 1)
+    ]
+    plan = make_plan(config, lines, axes=[parse_axis("steps=5,10,15")])
+    assert hand.window.controller is not None
+    hand.window.controller.start(config, plan, recipe=plan.recipe())
+    return 6
 
 
 def _record(workspace: Workspace, run_id: str, number: int, size: tuple[int, int]) -> LearningRecord:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from stablenew.config import PipelineConfig, apply_settings
 from stablenew.gui.axis_grid import arranged, axes_of, heat_of, table_of
 from stablenew.gui.events import OpenGrid
 from stablenew.gui.pictures.axis_canvas import readable_on, warmth
@@ -19,13 +18,10 @@ from stablenew.gui.tabs.grid import GridTab
 from stablenew.gui.tabs.review import ReviewTab
 from stablenew.learning.rating_fold import Feedback
 from stablenew.learning.recorded_picture import RecordedPicture
-from stablenew.prompts.axes import parse_axis
-from stablenew.prompts.randomizer import make_plan
 from stablenew.testing.fake_backend import Script
-from stablenew.variant import PromptLine
 from stablenew.workspace import Workspace
 from tests.gui_v2.hand import Hand
-from tests.gui_v2.many_pictures import PROMPTS, make_workspace
+from tests.gui_v2.many_pictures import PROMPTS, make_workspace, start_run
 from tests.gui_v2.test_review import press, said
 
 Open = Callable[..., Hand]
@@ -148,19 +144,6 @@ def test_a_picture_is_rated_in_its_cell_and_undone_there(open_window: Open, work
     hand.key("Down")
     press(hand, workspace, "u")
     assert tab.canvas.cursor == at
-
-
-def start_run(hand: Hand, workspace: Workspace, *, learning: bool) -> int:
-    """Two prompts by three numbers of steps on the fake backend; gives how many pictures that is."""
-    hand.wait(lambda: hand.window.controller is not None, "the backend")
-    config = apply_settings(PipelineConfig(learning_enabled=learning, run_id="live"), {"width": 64, "height": 64})
-    lines = [
-        PromptLine(pack_id="p", pack_name="pack", line_number=n, prompt=text) for n, text in enumerate(PROMPTS[:2], 1)
-    ]
-    plan = make_plan(config, lines, axes=[parse_axis("steps=5,10,15")])
-    assert hand.window.controller is not None
-    hand.window.controller.start(config, plan, recipe=plan.recipe())
-    return 6
 
 
 @pytest.mark.parametrize("learning", [True, False])

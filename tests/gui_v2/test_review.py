@@ -18,7 +18,7 @@ from stablenew.learning.learning_feedback import Rating, read_ratings
 from stablenew.learning.rating_fold import read_feedback
 from stablenew.workspace import Workspace
 from tests.gui_v2.hand import Hand
-from tests.gui_v2.many_pictures import make_workspace
+from tests.gui_v2.many_pictures import make_workspace, start_run
 from tests.gui_v2.test_rating_book import Stubborn
 
 Open = Callable[..., Hand]
@@ -448,3 +448,28 @@ def test_undo_of_a_picture_that_is_not_listed_any_more_says_so(open_window: Open
     press(hand, workspace, "u")
     assert "Taken back" in hand.window.notices.notices[0].text
     assert read_feedback(workspace.ratings) == {}
+
+
+def test_pictures_of_a_run_under_way_come_when_asked_for(open_window: Open, workspace: Workspace) -> None:
+    """While somebody judges, nothing moves: new ones are counted below, and R reads them."""
+    make_workspace(workspace, 5)
+    hand, tab = open_review(open_window)
+    current = tab.list.current
+    count = start_run(hand, workspace, learning=True)
+    hand.wait(lambda: tab.new.winfo_ismapped() and tab.new.cget("text") == f"{count} new  R", "the new ones")
+    assert tab.list.current is current
+    hand.click(tab.stage.large)
+    hand.key("Key-r")
+    hand.wait(lambda: not tab.list.reading and len(tab.list.state.shown) == 5 + count, "all of them")
+    assert tab.list.current is not None
+    assert current is not None
+    assert tab.list.current.record_id == current.record_id
+    assert not tab.new.winfo_ismapped()
+
+
+def test_the_first_run_of_a_workspace_comes_by_itself(open_window: Open, workspace: Workspace) -> None:
+    """Where nothing is looked at yet there is nobody to disturb."""
+    hand, tab = open_review(open_window)
+    count = start_run(hand, workspace, learning=True)
+    hand.wait(lambda: len(tab.list.state.shown) == count, "the pictures of the run")
+    assert not tab.new.winfo_ismapped()

@@ -12,7 +12,7 @@ _CONTROL = 0x4
 _ALT = 0x20000 if sys.platform == "win32" else 0x20008
 """Alt; on a Mac Command too. What X calls so is Num Lock on Windows."""
 
-MENU_KEYS = ("Button-3", "Shift-F10", "Menu")
+MENU_KEYS = ("Button-2" if sys.platform == "darwin" else "Button-3", "Shift-F10", "Menu")
 """What asks for the menu of the thing under the pointer or the cursor."""
 
 
@@ -31,6 +31,11 @@ def bind_menu(widget: tkinter.Misc, pop_up: Callable[[tkinter.Event[tkinter.Misc
     """Do it at the right mouse button and at the keys for it."""
     for each in MENU_KEYS:
         widget.bind(f"<{each}>", pop_up)
+
+
+def by_pointer(event: tkinter.Event[tkinter.Misc]) -> bool:
+    """Whether a mouse button asked, and not a key."""
+    return event.num in (2, 3)
 
 
 def _only(act: Act) -> Callable[[tkinter.Event[tkinter.Misc]], str | None]:

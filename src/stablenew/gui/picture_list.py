@@ -17,7 +17,10 @@ Change = Literal["began", "more", "sifted", "moved", "done"]
 
 
 class PictureList:
-    """Used on Tk's thread. `changed` is told what happened, `failed` why nothing could be read."""
+    """Used on Tk's thread. `changed` is told what happened, `failed` why nothing could be read.
+
+    `known` are the ids of all records read, those that the sieve leaves out included.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class PictureList:
         self._name, self._library, self._book = name, library, book
         self._changed, self._failed = changed, failed
         self._sought = ""
+        self.known: set[str] = set()
         self.filter, self.state, self.reading = chosen, Culling(), False
 
     @property
@@ -45,6 +49,7 @@ class PictureList:
         self._sought = at or (current.record_id if current is not None else "")
         self.filter = chosen or self.filter
         self.state, self.reading = Culling(sieve=self.filter.sieve()), True
+        self.known.clear()
         self._changed("began")
         try:
             wish = self.filter.wish()
@@ -92,6 +97,7 @@ class PictureList:
 
     def _more(self, pictures: list[RecordedPicture]) -> None:
         self._book.learn(pictures)
+        self.known.update(picture.record_id for picture in pictures)
         self.state = with_more(self.state, pictures, self._book.feedback)
         if self._sought and (place := self.state.place_of(self._sought)) is not None:
             self.go(place)

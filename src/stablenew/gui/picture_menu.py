@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stablenew.gui.events import OpenGrid, OpenRun, ProposeSettings
+from stablenew.gui.keys import by_pointer
 from stablenew.gui.notices import Notice
 from stablenew.learning.record_settings import record_infotext
 
@@ -89,5 +90,5 @@ class PictureActions:
 def pop_up(menu: tkinter.Menu, event: tkinter.Event[tkinter.Misc]) -> None:
     """Show `menu` where the pointer is (or the widget's corner, for the Menu key)."""
     widget = event.widget
-    x, y = (event.x_root, event.y_root) if event.num == 3 else (widget.winfo_rootx() + 40, widget.winfo_rooty() + 40)
-    menu.tk_popup(x, y)
+    at = (event.x_root, event.y_root) if by_pointer(event) else (widget.winfo_rootx() + 40, widget.winfo_rooty() + 40)
+    menu.tk_popup(*at)

@@ -16,8 +16,8 @@ from stablenew.gui.pictures.layout import Box, Flow, Layout
 from stablenew.gui.pictures.thumbnails import ThumbnailStore
 from stablenew.gui.theme import SMALL, Theme
 
-IMAGES_MAX = 400
-"""Thumbnails held as images at most, those out of sight included."""
+IMAGES_MAX, IMAGES_BYTES = 600, 48 * 1024 * 1024
+"""Thumbnails held as images at most, those out of sight included: as many, and as much memory."""
 
 _CONTROL, _SHIFT = 0x4, 0x1
 
@@ -194,10 +194,10 @@ class TileCanvas(tkinter.Canvas):
 
     def _page(self, sign: int) -> str:
         rows = max(1, self.winfo_height() // max(1, self.layout.tile[1]))
+        number = self.cursor
         for _ in range(rows):
-            self.cursor = self.layout.neighbour(self.cursor, 0, sign)
-        self.redraw()
-        self.go(self.cursor)
+            number = self.layout.neighbour(number, 0, sign)
+        self.go(number)
         return "break"
 
     def _clicked(self, event: tkinter.Event[tkinter.Misc]) -> None:
@@ -354,9 +354,18 @@ class TileCanvas(tkinter.Canvas):
             self._images[wish] = decoded.problem
         else:
             self._images[wish] = ImageTk.PhotoImage(enlarged_to(pixels, wish[1]), master=self)
-        in_use = {(shown.face.path, wish[1]) for shown in self._shown.values()}
-        for old in [each for each in self._images if each not in in_use][: max(0, len(self._images) - IMAGES_MAX)]:
-            del self._images[old]
+        self._forget_old()
         for number, shown in self._shown.items():
             if shown.face.path == wish[0]:
                 self._put_image(number)
+
+    def _forget_old(self) -> None:
+        """The longest unused that are out of sight, and those of another size first of all."""
+        side = self._side()
+        most = min(IMAGES_MAX, IMAGES_BYTES // (4 * side * side))
+        if len(self._images) <= most:
+            return
+        in_use = {(shown.face.path, side) for shown in self._shown.values()}
+        old = sorted((each for each in self._images if each not in in_use), key=lambda each: each[1] == side)
+        for each in old[: len(self._images) - most]:
+            del self._images[each]

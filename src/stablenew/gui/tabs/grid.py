@@ -18,7 +18,7 @@ from stablenew.gui.filter_bar import in_menu_order
 from stablenew.gui.grid_export import write_grid_picture, write_html
 from stablenew.gui.judging import JUDGING_KEYS, Judging
 from stablenew.gui.key_sheet import KeySheet
-from stablenew.gui.keys import Act, bind_keys, bind_menu
+from stablenew.gui.keys import Act, bind_keys, bind_menu, by_pointer
 from stablenew.gui.notices import Action, Notice
 from stablenew.gui.picture_menu import PictureActions, pop_up
 from stablenew.gui.pictures.axis_canvas import AxisCanvas
@@ -418,7 +418,7 @@ class GridTab(ttk.Frame):
         self.window.notify(Notice(text=f"Saved as {path}", severity="good", key="export", actions=(show,)))
 
     def _pop_up(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        if event.num == 3 and (at := self.canvas.tile_at(event)) is not None:
+        if by_pointer(event) and (at := self.canvas.tile_at(event)) is not None:
             self.canvas.go(at)
         if self.current is not None and self.current.path:
             pop_up(self.actions.menu(self, self.current), event)

@@ -14,7 +14,7 @@ from stablenew.gui.filter_bar import FilterBar, PictureFilter, filter_from, in_m
 from stablenew.gui.info_panel import InfoPanel
 from stablenew.gui.judging import JUDGING_KEYS, Judging
 from stablenew.gui.key_sheet import KeySheet
-from stablenew.gui.keys import Act, bind_keys, bind_menu
+from stablenew.gui.keys import Act, bind_keys, bind_menu, by_pointer
 from stablenew.gui.notices import Notice
 from stablenew.gui.picture_list import Change, PictureList
 from stablenew.gui.picture_menu import PictureActions, pop_up
@@ -22,7 +22,7 @@ from stablenew.gui.picture_stage import TILE, PictureStage
 from stablenew.gui.pictures.view import STEP
 from stablenew.gui.verdict_bar import LineEditor, VerdictBar
 from stablenew.learning.rating_fold import Feedback
-from stablenew.learning.recorded_picture import RecordedPicture
+from stablenew.learning.recorded_picture import PICTURES_MAX, RecordedPicture
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
@@ -83,7 +83,7 @@ class ReviewTab(ttk.Frame):
         self.list = PictureList(
             NAME, window.library, self.book, filter_from(memory), changed=self._list_changed, failed=window.report
         )
-        self._waiting = 0
+        self._made: set[str] = set()
         self._shown: RecordedPicture | None = None
         self._settings_seen: set[str] = set()
         self._lay_out(int(memory.get("tile", TILE)))
@@ -97,14 +97,15 @@ class ReviewTab(ttk.Frame):
         if isinstance(event, OpenRun):
             chosen = PictureFilter(run=event.run_id, descending=False)
             self.bar.show(chosen)
-            self._waiting = 0
             self.list.read(chosen, at=event.record_id or "")
         elif isinstance(event, RatingsChanged):
             self._ratings_changed(set(event.record_ids))
         elif isinstance(event, VariantFinished):
-            self._waiting += bool(event.result.images)
+            if event.result.images:
+                self._made.add(event.result.record_id)
             self._show_counts()
         elif isinstance(event, RunStarted):
+            self._made.clear()
             self._offer_choices()
         elif isinstance(event, RunFinished) and not self.list.state.pictures and not self.list.reading:
             self.reload()
@@ -118,7 +119,6 @@ class ReviewTab(ttk.Frame):
 
     def reload(self) -> None:
         """Read the pictures anew; the person stays where they are."""
-        self._waiting = 0
         self.list.read()
         self._offer_choices()
 
@@ -300,10 +300,12 @@ class ReviewTab(ttk.Frame):
 
     def _show_counts(self) -> None:
         state = self.list.state
-        place = f"{state.cursor + 1:,} of {len(state.shown):,}" if state.shown else ""
+        every = "the first " if len(state.pictures) >= PICTURES_MAX else ""
+        place = f"{state.cursor + 1:,} of {every}{len(state.shown):,}" if state.shown else ""
         self.counts.configure(text=f"{place}{' …' if self.list.reading and place else ''}")
-        if self._waiting:
-            self.new.configure(text=f"{self._waiting:,} new  R")
+        new = len(self._made - self.list.known)
+        if new and not self.list.reading:
+            self.new.configure(text=f"{new:,} new  R")
             self.new.pack(side="right")
         else:
             self.new.pack_forget()
@@ -332,7 +334,8 @@ class ReviewTab(ttk.Frame):
             self.actions.open_file(self.list.current)
 
     def _pop_up(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        if event.widget is self.stage.tiles and event.num == 3 and (at := self.stage.tiles.tile_at(event)) is not None:
-            self.stage.tiles.go(at)
+        tiles = self.stage.tiles
+        if event.widget is tiles and by_pointer(event) and (at := tiles.tile_at(event)) is not None:
+            tiles.go(at)
         if self.list.current is not None:
             pop_up(self.actions.menu(self, self.list.current), event)
