@@ -473,3 +473,25 @@ def test_the_first_run_of_a_workspace_comes_by_itself(open_window: Open, workspa
     count = start_run(hand, workspace, learning=True)
     hand.wait(lambda: len(tab.list.state.shown) == count, "the pictures of the run")
     assert not tab.new.winfo_ismapped()
+
+
+def test_the_menu_opens_by_mouse_and_by_key(open_window: Open, workspace: Workspace) -> None:
+    """Where the pointer is, or in the picture's corner; on a small picture for that one."""
+    make_workspace(workspace, 6)
+    hand, tab = open_review(open_window)
+    for how in ("<Button-3>", "<Shift-F10>"):
+        tab.stage.large.event_generate(how)
+        hand.settle()
+        (menu,) = [each for each in tab.winfo_children() if each.winfo_class() == "Menu"]
+        assert menu.winfo_ismapped(), how
+        hand.root.tk.call("tk::MenuUnpost", str(menu))  # lets go of the pointer as well
+        tab.stage.focus_pictures()
+        hand.settle()
+    hand.key("Key-g")
+    hand.wait(lambda: tab.stage.tiles.live_tiles == 6, "the small pictures")
+    x, y = tab.stage.tiles.layout.place(4)  # type: ignore[misc]
+    tab.stage.tiles.event_generate("<Button-3>", x=x + 9, y=y + 9)
+    hand.settle()
+    assert tab.list.state.cursor == 4
+    (menu,) = [each for each in tab.winfo_children() if each.winfo_class() == "Menu"]
+    hand.root.tk.call("tk::MenuUnpost", str(menu))

@@ -29,6 +29,7 @@ class PictureActions:
 
     def __init__(self, window: StableNewGUI, *, launch: Callable[..., None] = open_with_system) -> None:
         self._window, self.launch = window, launch
+        self._menu: tkinter.Menu | None = None
 
     def open_file(self, picture: RecordedPicture) -> None:
         """Show the file in the system's own program."""
@@ -55,8 +56,10 @@ class PictureActions:
         )
 
     def menu(self, parent: tkinter.Misc, picture: RecordedPicture) -> tkinter.Menu:
-        """The menu for `picture`."""
-        menu = tkinter.Menu(parent, tearoff=False)
+        """The menu for `picture`, in place of the one before."""
+        if self._menu is not None:
+            self._menu.destroy()
+        menu = self._menu = tkinter.Menu(parent, tearoff=False)
         path = str(self._window.workspace.root / picture.path)
         for label, act in (
             ("Open the file", lambda: self.open_file(picture)),
