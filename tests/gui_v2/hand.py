@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ class Hand:
         self.root.update_idletasks()
         left, top = self.root.winfo_rootx(), self._top()
         box = (left, top, left + self.root.winfo_width(), self.root.winfo_rooty() + self.root.winfo_height())
-        return ImageGrab.grab(box, xdisplay=self.root.winfo_screen() or None)
+        return ImageGrab.grab(box, xdisplay=self.root.winfo_screen() if sys.platform.startswith("linux") else None)
 
     def _top(self) -> int:
         """Where the whole window begins, menu bar included: `winfo_y` leaves that out."""
@@ -163,7 +164,9 @@ class Hand:
         """Close the window at once if it is still there."""
         if not self._gone:
             self.window.close()
-            self.window.close()
+            controller = self.window.controller
+            if controller is not None and controller.state in ("running", "stopping"):
+                self.window.close()
             self.wait_closed()
 
     def _destroyed(self, event: tkinter.Event[tkinter.Misc]) -> None:

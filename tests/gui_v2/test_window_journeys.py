@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image, ImageChops
 
 from stablenew.app import App, AppOptions, open_app
 from stablenew.backends.base import Capabilities
@@ -127,6 +129,25 @@ def test_recent_runs_are_listed_with_what_they_recorded(open_window: OpenWindow,
     assert OpenRun(run_id=run_id) in sent
     hand.key("F8")
     assert not recent.winfo_ismapped()
+
+
+def test_a_backend_that_hangs_does_not_keep_the_window_open(open_window: OpenWindow) -> None:
+    """Closing waits for the backend; asked again, it does not."""
+    let_go = threading.Event()
+
+    @contextmanager
+    def hanging(options: AppOptions) -> Iterator[App]:
+        let_go.wait(60)
+        with open_app(options, backend=FakeBackend()) as app:
+            yield app
+
+    hand = open_window(open_app=hanging)
+    hand.window.close()
+    hand.settle()
+    assert hand.open
+    hand.window.close()
+    assert not hand.open
+    let_go.set()
 
 
 def test_a_mistake_in_a_callback_is_shown_and_logged(
@@ -253,6 +274,31 @@ def test_every_control_is_reached_with_the_keyboard(open_window: OpenWindow, pac
         focus = str(hand.root.focus_get())
         parts.append(next(str(part) for part in hand.window.parts() if f"{focus}.".startswith(f"{part}.")))
     assert len(set(parts)) == 4
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_focus_is_seen(open_window: OpenWindow, pack: Path, theme: str) -> None:
+    """Every control of the Run tab and of the status bar looks different while it has the focus."""
+    hand = open_window()
+    hand.window.use_theme(theme)  # type: ignore[arg-type]
+    tab = ready(hand, pack)
+    tab.axes.add("cfg_scale", "3,5")
+    hand.settle()
+    unseen = []
+    for widget in [each for each in hand.all() if _usable(each)]:
+        widget.focus_force()
+        hand.settle()
+        focused = _look_of(hand, widget)
+        hand.root.focus_force()
+        hand.settle()
+        if ImageChops.difference(focused, _look_of(hand, widget)).getbbox() is None:
+            unseen.append(str(widget))
+    assert unseen == []
+
+
+def _look_of(hand: Hand, widget: Any) -> Image.Image:
+    left, top = widget.winfo_rootx() - hand.root.winfo_rootx(), widget.winfo_rooty() - hand._top()
+    return hand.picture().crop((left - 3, top - 3, left + widget.winfo_width() + 3, top + widget.winfo_height() + 3))
 
 
 def _usable(widget: Any) -> bool:

@@ -7,10 +7,17 @@ from collections.abc import Callable
 
 import ttkbootstrap as ttk
 
-from stablenew.gui.theme import Theme
+from stablenew.gui.theme import HEADING, Theme
 
 BODY_INDENT = 24
 """Logical pixels by which a body stands further in than its heading."""
+
+
+def bold(widget: ttk.Checkbutton) -> str:
+    """The widget's own style with the font of headings."""
+    style = f"Heading.{widget.cget('style')}"
+    ttk.Style.get_instance().configure(style, font=HEADING)
+    return style
 
 
 class Card(ttk.Frame):
@@ -36,11 +43,15 @@ class Card(ttk.Frame):
         self._fold = ttk.Button(head, bootstyle="ghost", width=2, padding=0, command=self._turn)
         self._fold.pack(side="left", padx=(0, px(4)))
         if toggled is not None:
-            self.switch = ttk.Checkbutton(head, variable=self.on, command=self._switched, bootstyle="round toggle")
-            self.switch.pack(side="left", padx=(0, px(4)))
-        title_label = ttk.Label(head, text=title, style=heading)
-        title_label.pack(side="left")
-        title_label.bind("<Button-1>", lambda _: self._turn())
+            self.switch = ttk.Checkbutton(
+                head, text=title, variable=self.on, command=self._switched, bootstyle="round toggle"
+            )
+            self.switch.configure(style=bold(self.switch))
+            self.switch.pack(side="left")
+        else:
+            title_label = ttk.Label(head, text=title, style=heading)
+            title_label.pack(side="left")
+            title_label.bind("<Button-1>", lambda _: self._turn())
         self._summary = ttk.Label(head, style="SmallMuted.TLabel", anchor="e")
         self._summary.pack(side="right", fill="x", expand=True)
         self.body = ttk.Frame(self, padding=(px(BODY_INDENT), px(4), 0, px(8)))

@@ -272,7 +272,8 @@ class StableNewGUI:
         return tuple(self._holders)
 
     def run_pipeline(self) -> None:
-        """What the Run tab's button does."""
+        """What the Run tab's button does, with that tab in front."""
+        self.select("run")
         self._run_tab().orders.run()
 
     def stop_pipeline(self) -> None:
@@ -301,7 +302,8 @@ class StableNewGUI:
     def close(self) -> None:
         """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost.
 
-        Where ratings could not be saved, closing must be asked for twice.
+        Asked again while a backend does not come to an end, the window closes without waiting for it. Where ratings
+        could not be saved, closing must be asked for twice.
         """
         if self._unsaved_ratings and not self._warned:
             self._warned = True
@@ -312,8 +314,11 @@ class StableNewGUI:
             controller.stop(now=self._ending)
             text = "Ending the run after the picture being made, then closing. Close again to end at once."
             self.notify(Notice(text=text, severity="warning", key="closing"))
-        elif not self._ending:
-            self.notify(Notice(text="Closing the backend", key="closing"))
+        elif self._ending:
+            self._destroy()
+            return
+        else:
+            self.notify(Notice(text="Closing the backend. Close again not to wait for it.", key="closing"))
         if not self._ending:
             self._ending = True
             self.connection.close(lambda: self.bridge.call(self._destroy))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
 
 NEWEST = 30
-READ_AFTER_MS = 500
+READ_AFTER_MS, WHILE_RUNNING_MS = 500, 5_000
 
 COLUMNS: tuple[tuple[str, int, Literal["w", "e"]], ...] = (
     ("when", 128, "w"),
@@ -120,12 +120,12 @@ class RecentRuns(ttk.Frame):
         if isinstance(event, ThemeChanged):
             self.recolour()
         elif isinstance(event, (RunStarted, RunFinished, RunFailed, RecordLost, RatingsChanged, RecordWritten)):
-            self.read_soon()
+            self.read_soon(WHILE_RUNNING_MS if isinstance(event, RecordWritten) else READ_AFTER_MS)
 
-    def read_soon(self) -> None:
+    def read_soon(self, after_ms: int = READ_AFTER_MS) -> None:
         """Read the runs anew, once for many events; not while nobody sees it."""
         if self._due is None and self.winfo_ismapped():
-            self._due = self.after(READ_AFTER_MS, self.read)
+            self._due = self.after(after_ms, self.read)
 
     def read(self) -> None:
         """Read the runs anew."""

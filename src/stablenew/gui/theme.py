@@ -8,6 +8,7 @@ from __future__ import annotations
 import tkinter
 from dataclasses import dataclass
 from tkinter import font as tkfont
+from typing import Any
 
 import ttkbootstrap as ttk
 
@@ -138,7 +139,11 @@ class Theme:
         style.configure("Small.TLabel", font=SMALL)
         style.configure("Treeview", rowheight=self.px(22))
         chosen = [("selected", palette.selection)], [("selected", palette.foreground)]
-        style.map("Treeview", background=chosen[0], foreground=chosen[1])
+        ring = [("focus", palette.accent)]
+        style.map("Treeview", background=chosen[0], foreground=chosen[1], bordercolor=ring, lightcolor=ring)
+        mark: Any = ("selected", "focus", palette.accent)
+        before: Any = style.map("TNotebook.Tab", "foreground") or ()
+        style.map("TNotebook.Tab", foreground=[mark, *(each for each in before if each != mark)])
         style.configure("TNotebook.Tab", padding=(self.px(16), self.px(6)))
         style.configure("TEntry", padding=self.px(3))
         style.configure("TCombobox", padding=tuple(map(self.px, (5, 3, 6, 2))))
