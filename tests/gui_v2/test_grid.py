@@ -250,7 +250,7 @@ def test_the_grid_is_saved_as_a_picture_and_as_a_report(open_window: Open, works
     with Image.open(target) as saved:
         assert saved.width > 4 * 150
         assert saved.height > 2 * 150
-    save = hand.find("Save")
+    save = hand.find("Save  ")
     save.nametowidget(save.cget("menu")).invoke("Report of the run")
     report = workspace.runs / "night" / "report.html"
     hand.wait(lambda: report.exists() and any(str(report) in each.text for each in hand.window.notices.notices), "it")

@@ -18,6 +18,9 @@ from stablenew.workspace import Workspace
 
 T = TypeVar("T")
 
+PATIENCE_S = 5.0
+"""How long the end of the window waits for an answer that nobody will hear: catching up may take minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -74,11 +77,11 @@ class Library:
             self._thread.start()
 
     def close(self) -> None:
-        """Begin nothing more, and wait for the piece that is being found out."""
+        """Begin nothing more, and wait a while for the piece that is being found out."""
         if self._thread is not None:
             self._newest = dict.fromkeys(self._newest, -1)
             self._asked.put(None)
-            self._thread.join()
+            self._thread.join(PATIENCE_S)
             self._thread = None
 
     def _work(self) -> None:

@@ -29,6 +29,7 @@ To add a tab: its file, and its line in `TABS` (and in `OWNERS`, where events be
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import tkinter
@@ -433,6 +434,15 @@ class StableNewGUI:
         self.report(exc.with_traceback(trace))
 
     def _destroy(self) -> None:
+        # What is left of destroyed widgets must not be collected on a worker now: there it would wait for this thread,
+        # which waits for the worker to end.
+        gc.disable()
+        try:
+            self._end()
+        finally:
+            gc.enable()
+
+    def _end(self) -> None:
         self.bridge.close()
         self.jobs.close()
         self.library.close()

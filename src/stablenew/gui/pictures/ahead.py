@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+PATIENCE_S = 5.0
+
 Deliver = Callable[[Callable[[], None]], None]
 """Has a function called on Tk's thread; may be used from any."""
 
@@ -49,12 +51,12 @@ class Ahead(Generic[K, V]):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Begin nothing more and wait for what is under way."""
+        """Begin nothing more and wait a while for what is under way."""
         with self._changed:
             self._closed, self._wanted = True, []
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(PATIENCE_S)
 
     def _work(self) -> None:
         while (key := self._next()) is not None:

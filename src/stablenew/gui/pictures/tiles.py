@@ -327,7 +327,8 @@ class TileCanvas(tkinter.Canvas):
         palette = self._theme.palette
         here = number == self.cursor
         focused = here and self.focus_get() is self
-        line = palette.accent if focused else palette.muted if here else ""
+        missing = palette.border if shown.face.path is None else ""
+        line = palette.accent if focused else palette.muted if here else missing
         chosen = number in self.chosen or shown.face.marked
         self.itemconfigure(shown.frame, outline=line, fill=palette.selection if chosen else "")
 

@@ -240,7 +240,7 @@ class GridTab(ttk.Frame):
         ).pack(side="right", padx=px(12))
 
     def _save_menu(self, bar: ttk.Frame) -> ttk.Menubutton:
-        button = ttk.Menubutton(bar, text="Save", bootstyle="secondary-outline", name="save")
+        button = ttk.Menubutton(bar, text="Save  ", bootstyle="secondary-outline", name="save")
         menu = ttk.Menu(button, tearoff=False)
         menu.add_command(label="As a picture", accelerator="E", command=self.save_picture)
         menu.add_command(label="Report of the run", command=self.save_report)
@@ -368,8 +368,8 @@ class GridTab(ttk.Frame):
     def _face(self, number: int) -> Face:
         picture = self.table.pictures[number]
         if not picture.path:
-            words = {"failed": "failed", "cancelled": "not made"}.get(picture.status, "no picture")
-            return Face(path=None, words=words, faded=True)
+            # One that was only planned has an empty place, without a word.
+            return Face(path=None, words=picture.status if picture.made_at else "", faded=True)
         said = self.book.feedback(picture.record_id)
         return Face(path=self.window.workspace.root / picture.path, words=in_a_word(said), faded=said.rejected)
 
