@@ -40,6 +40,7 @@ from stablenew.learning.record_packs import is_pack, pack_lines
 from stablenew.learning.record_wire import decode_record, decode_records
 
 LINES_AT_ONCE = 200_000
+_FORGOTTEN_AT_ONCE = 500
 DAMAGE_KEPT = 1000
 """So many damaged lines of one file are remembered one by one; the rest are only counted."""
 
@@ -115,9 +116,7 @@ class CatchUp:
     def _some_files(self) -> None:
         """Within a transaction: forget what is gone and read on, until the budget of lines is used up."""
         found, states = files_on_disk(*self._folders), load_states(self._db)
-        for which in states.keys() - found.keys():
-            self._forget(states[which])
-            self._db.execute("DELETE FROM file WHERE id = ?", (states[which].id,))
+        self._forget_files([states[which] for which in states.keys() - found.keys()])
         for which, file in found.items():
             state = states.get(which)
             if state is None:
@@ -130,13 +129,27 @@ class CatchUp:
         self._rows.settle()
         self._rating_rows.settle()
 
+    def _forget_files(self, gone: list[FileState]) -> None:
+        records = [state.id for state in gone if state.kind == "record"]
+        for start in range(0, len(records), _FORGOTTEN_AT_ONCE):
+            self._rows.forget(records[start : start + _FORGOTTEN_AT_ONCE])
+        for state in gone:
+            if state.kind == "rating":
+                self._rating_rows.forget_file(state.id)
+            self._db.execute("DELETE FROM damage WHERE file = ?", (state.id,))
+            self._db.execute("DELETE FROM file WHERE id = ?", (state.id,))
+        self._done.forgotten += len(gone)
+
     def _forget(self, state: FileState) -> None:
         self._forget_rows(state, 0)
         self._db.execute("DELETE FROM damage WHERE file = ?", (state.id,))
         self._done.forgotten += 1
 
     def _forget_rows(self, state: FileState, offset: int) -> None:
-        (self._rows if state.kind == "record" else self._rating_rows).forget_file(state.id, offset)
+        if state.kind == "record":
+            self._rows.forget([state.id], offset)
+        else:
+            self._rating_rows.forget_file(state.id, offset)
         state.open = 0
 
     def _read_pack(self, state: FileState, found: Found) -> None:
@@ -191,7 +204,7 @@ class CatchUp:
     def _read_block(self, state: FileState, path: Path, block: LineBlock) -> None:
         """Add what whole lines hold, all at once when nothing is wrong with any of them."""
         sizes = block.sizes[: self._budget]
-        starts = list(accumulate(sizes, lambda start, size: start + size + 1, initial=block.offset))
+        starts = list(accumulate([size + 1 for size in sizes], initial=block.offset))
         try:
             records = decode_records(block.data, sizes)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -50,10 +50,10 @@ class Places:
         for table in ("new_place", "place"):
             self._db.execute(f"UPDATE {table} SET record = ? WHERE key = ?", (row, key))
 
-    def forget(self, rows: str, values: tuple[int, ...]) -> None:
-        """Forget the rows that fulfil the condition `rows`."""
+    def forget(self, keys: str) -> None:
+        """Forget where the records are whose keys the question `keys` gives."""
         for table in ("new_place", "place"):
-            self._db.execute(f"DELETE FROM {table} WHERE key IN (SELECT key FROM record WHERE {rows})", values)
+            self._db.execute(f"DELETE FROM {table} WHERE key IN ({keys})")
 
     def _insert(self, table: str, row: int, count: int) -> list[tuple[int, int]]:
         statement = f"INSERT OR IGNORE INTO {table} SELECT key, id FROM record WHERE id > ? ORDER BY key"
