@@ -1,8 +1,7 @@
 """Which row of an index holds a record: two tables from a record's key to its row.
 
 Keys are random, so each new one belongs on another page of a large table. What comes in small lots therefore waits in
-`new_place`, a few hundred pages at most, and moves to `place` in one sorted pass when that is full. A key stands in one
-of the two.
+`new_place`, which stays small, and moves to `place` in one sorted pass when that is full. A key stands in one of them.
 """
 
 from __future__ import annotations
