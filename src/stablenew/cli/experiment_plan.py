@@ -16,10 +16,9 @@ from stablenew.learning.experiments import Experiment, new_experiment, save_expe
 from stablenew.learning.learning_adapter import variants_of
 from stablenew.learning.learning_plan import LearningPlan, PlanPrompt, plan_from_dict, read_plan_file
 from stablenew.learning.plan_checks import check_choices
-from stablenew.learning.plan_setting import SIZE
 from stablenew.pipeline.experiment_prompts import prompts_of_packs
+from stablenew.pipeline.experiment_values import values_under_test
 from stablenew.pipeline.presets import preset_of
-from stablenew.prompts.axes import parse_axis
 from stablenew.prompts.pack import read_pack
 from stablenew.prompts.wildcards import Wildcards
 from stablenew.run_request import Wish, parse_assignments, wildcard_folders, wished_config
@@ -103,17 +102,7 @@ def _data(asked: Asked, said: Mapping[str, Any], workspace: Workspace) -> dict[s
 
 def _varied(texts: tuple[str, ...]) -> dict[str, list[Any]]:
     """The settings under test that `--vary` names, with their values."""
-    found: dict[str, list[Any]] = {}
-    for text in texts:
-        name, _, values = text.partition("=")
-        if name.strip().casefold() == SIZE:
-            found[SIZE] = [value.strip() for value in values.split(",")]
-            continue
-        axis = parse_axis(text)
-        if axis.kinds[0] not in ("setting", "lora"):
-            raise click.UsageError(f"--vary {text}: an experiment tests settings; choose prompts and --seeds instead")
-        found[axis.names[0]] = [row[0] for row in axis.values]
-    return found
+    return dict(map(values_under_test, texts))
 
 
 def _ranges(settings: Any) -> dict[str, Any]:

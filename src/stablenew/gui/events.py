@@ -79,6 +79,14 @@ class OpenGrid:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenExperiment:
+    """Show the experiment in Learn; `go_on`: and make what is missing of it."""
+
+    experiment_id: str
+    go_on: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompareRecords:
     """Show these records (2 to 4) side by side in Compare."""
 

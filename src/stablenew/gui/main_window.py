@@ -5,7 +5,9 @@ A tab is one file in `gui/tabs/`: a `ttk.Frame` subclass made as `Tab(master, wi
 
     workspace, theme, jobs          where things are, how they look, work that may block (`jobs.start(work, then)`)
     library, ratings                records asked for in a worker; what was said about pictures, and saying it
-    controller, capabilities        of the open backend; None while there is none. Runs are started in the Run tab alone
+    controller, capabilities        of the open backend; None while there is none. Runs are started in the Run tab, and
+                                    experiments in Learn
+    run_settings()                  the settings as they stand in the Run tab
     recall(tab), remember(tab, x)   what the tab keeps over restarts (JSON types)
     send(event)                     see below
     notify(notice), report(exc)     say something; show and log a mistake
@@ -23,6 +25,7 @@ all events; some belong to one tab (`OWNERS`), which is made and brought to the 
     CompareRecords(record_ids=(a, b, ...))      Compare shows these
     ProposeSettings(settings=..., origin=...)   Run shows what they would change and takes them over once that is agreed
     ResumeRun(run_id=...)                       Run goes on with that run
+    OpenExperiment(experiment_id=..., go_on=)   Learn shows that experiment, or goes on with it
 
 To add a tab: its file, and its line in `TABS` (and in `OWNERS`, where events belong to it).
 """
@@ -47,6 +50,7 @@ from stablenew.app import AppOptions, open_app
 from stablenew.backends.base import Capabilities
 from stablenew.backends.probe import BackendStatus, found_backends
 from stablenew.backends.registry import DEFAULT_BACKEND
+from stablenew.config import PipelineConfig
 from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunStarted, VariantFinished
 from stablenew.controller.pipeline_controller import PipelineController
 from stablenew.errors import StableNewError
@@ -59,6 +63,7 @@ from stablenew.gui.events import (
     CompareRecords,
     FilesDropped,
     LearningSwitched,
+    OpenExperiment,
     OpenGrid,
     OpenRun,
     ProposeSettings,
@@ -111,6 +116,7 @@ TABS = (
     TabEntry("review", "Review", "stablenew.gui.tabs.review:ReviewTab"),
     TabEntry("compare", "Compare", "stablenew.gui.tabs.compare:CompareTab"),
     TabEntry("grid", "Grid", "stablenew.gui.tabs.grid:GridTab"),
+    TabEntry("learn", "Learn", "stablenew.gui.tabs.learn:LearnTab"),
 )
 
 OWNERS: Mapping[type, str] = {
@@ -119,6 +125,7 @@ OWNERS: Mapping[type, str] = {
     CompareRecords: "compare",
     ProposeSettings: "run",
     ResumeRun: "run",
+    OpenExperiment: "learn",
     FilesDropped: "run",
 }
 """Which tab comes to the front for an event."""
@@ -271,6 +278,10 @@ class StableNewGUI:
     def tab_keys(self) -> tuple[str, ...]:
         """The tabs from left to right."""
         return tuple(self._holders)
+
+    def run_settings(self) -> PipelineConfig:
+        """The settings as they stand in the Run tab, with what its packs bring along."""
+        return self._run_tab().settings()
 
     def run_pipeline(self) -> None:
         """What the Run tab's button does, with that tab in front."""

@@ -48,7 +48,8 @@ class ScrollArea(ttk.Frame):
     def __init__(self, master: tkinter.Misc, theme: Theme) -> None:
         super().__init__(master)
         self._theme = theme
-        self._canvas = tkinter.Canvas(self, highlightthickness=0, borderwidth=0, width=1, height=1, yscrollincrement=1)
+        # A grid that asks for one pixel is not arranged anew when the scrollbar goes (Tk 8.6): it must ask for two.
+        self._canvas = tkinter.Canvas(self, highlightthickness=0, borderwidth=0, width=2, height=2, yscrollincrement=1)
         self.body = ttk.Frame(self._canvas)
         self._inside = self._canvas.create_window(0, 0, anchor="nw", window=self.body)
         scrolled(self._canvas)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from stablenew.learning.learning_adapter import PlanVariants
 from stablenew.pipeline.pace import recorded_pace
-from stablenew.prompts.estimate import BYTES_PER_PIXEL, DEFAULT_SIDE, Estimate, estimate_plan
-from stablenew.prompts.randomizer import Plan
+from stablenew.prompts.estimate import BYTES_PER_PIXEL, DEFAULT_SIDE, Countable, Estimate, estimate_plan
+from stablenew.variant import Variant
 from stablenew.workspace import Workspace
 
 MANY_IMAGES, MANY_MINUTES, MANY_GIGABYTES = 500, 60.0, 5.0
 """Above these a run is not started without asking; see `is_large`."""
 
 
-def estimate_run(plan: Plan, workspace: Workspace, backend: str, native_size: tuple[int, int] | None) -> Estimate:
+_EXPERIMENT_SAMPLE = 2_000
+"""So many pictures of an experiment stand for all of them: its rows are alike but for what a line itself asks for."""
+
+
+def estimate_run(plan: Countable, workspace: Workspace, backend: str, native_size: tuple[int, int] | None) -> Estimate:
     """The estimate of `plan` on that backend, whose model makes pictures of `native_size` where nothing else is asked.
 
     Reads the journals of the newest runs.
@@ -22,6 +32,23 @@ def estimate_run(plan: Plan, workspace: Workspace, backend: str, native_size: tu
         seconds_per_work=pace.seconds_per_work or None,
         bytes_per_pixel=pace.bytes_per_pixel or BYTES_PER_PIXEL,
         side=native_size[0] if native_size else DEFAULT_SIDE,
+    )
+
+
+def estimate_experiment(
+    whole: PlanVariants, workspace: Workspace, backend: str, native_size: tuple[int, int] | None
+) -> Estimate:
+    """The estimate of an experiment: the pictures that cells share are counted once a row."""
+    cells = estimate_run(_cells_alone(whole), workspace, backend, native_size)
+    if not whole.plan.shared_stages:
+        return cells
+    sources = estimate_run(_Listed(whole.sources, len(whole.sources)), workspace, backend, native_size)
+    known = cells.minutes is not None and sources.minutes is not None
+    return dataclasses.replace(
+        cells,
+        images=cells.images + sources.images,
+        gigabytes=cells.gigabytes + sources.gigabytes,
+        minutes=(cells.minutes or 0) + (sources.minutes or 0) if known else None,
     )
 
 
@@ -45,3 +72,27 @@ def _minutes(minutes: float) -> str:
     if minutes < 1:
         return "under a minute"
     return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.1f} h"
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """`kept` variants that stand for `count`."""
+
+    kept: tuple[Variant, ...]
+    count: int
+
+    def variant(self, index: int, /) -> Variant:
+        return self.kept[index * len(self.kept) // self.count]
+
+    def __iter__(self) -> Iterator[Variant]:
+        return iter(self.kept)
+
+
+def _cells_alone(whole: PlanVariants) -> _Listed:
+    """The cells' pictures without the stages they share."""
+    later = tuple(stage for stage in whole.plan.baseline.stages if stage not in whole.plan.shared_stages)
+    kept = tuple(
+        dataclasses.replace(variant, config=dataclasses.replace(variant.config, stages=later))
+        for variant in islice(whole, _EXPERIMENT_SAMPLE)
+    )
+    return _Listed(kept, len(whole))

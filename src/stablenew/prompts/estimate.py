@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 from stablenew.config import STAGES, PipelineConfig
-from stablenew.prompts.randomizer import Plan
+from stablenew.variant import Variant
 
 SAMPLE = 64
 DEFAULT_SIDE = 512
 # Uncompressed 8-bit RGB: a PNG of a photo-like picture is smaller, so the room is an upper bound.
 BYTES_PER_PIXEL = 3.0
+
+
+class Countable(Protocol):
+    """What can be estimated: a `Plan`, or anything else that has its variants by number."""
+
+    @property
+    def count(self) -> int: ...
+
+    def variant(self, index: int, /) -> Variant: ...
+
+    def __iter__(self) -> Iterator[Variant]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +43,7 @@ class Estimate:
 
 
 def estimate_plan(
-    plan: Plan,
+    plan: Countable,
     *,
     seconds_per_work: Mapping[str, float] | None = None,
     bytes_per_pixel: float = BYTES_PER_PIXEL,
@@ -76,6 +88,6 @@ def _stages(config: PipelineConfig, side: int) -> Iterator[tuple[str, int, float
         yield stage, width * height, width * height / 1e6 * steps
 
 
-def _model_changes(plan: Plan) -> int:
+def _model_changes(plan: Countable) -> int:
     models = [variant.config.model for variant in plan]
     return sum(1 for before, after in pairwise(models) if before != after)

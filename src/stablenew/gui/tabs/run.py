@@ -17,6 +17,7 @@ from stablenew.config import (
     parse_value,
     replace_settings,
 )
+from stablenew.controller.events import ExperimentAdvanced
 from stablenew.errors import InputError
 from stablenew.gui.card import Card
 from stablenew.gui.events import (
@@ -87,6 +88,8 @@ class RunTab(ttk.Frame):
             self.orders.show_proposal(event)
         elif isinstance(event, ResumeRun):
             self.orders.resume(event.run_id)
+        elif isinstance(event, ExperimentAdvanced):
+            self.orders.running = None  # its variants are no plan of this tab
         self._follow(event)
 
     def wish(self) -> Wish:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stablenew.controller.events import RunFinished, RunStarted
 from stablenew.errors import InputError, StableNewError
 from stablenew.gui.difference import Difference, difference, show_difference
-from stablenew.gui.events import BackendChanged, BackendChoice, OpenRun, ProposeSettings
+from stablenew.gui.events import BackendChanged, BackendChoice, OpenExperiment, OpenRun, ProposeSettings
 from stablenew.gui.form import text_of
 from stablenew.gui.notices import Action, Notice
 from stablenew.gui.picture_settings import read_proposal
@@ -25,6 +25,7 @@ from stablenew.pipeline.run_folder import RunFolder, read_manifest
 from stablenew.pipeline.run_list import RunSummary, last_statuses, unfinished_runs
 from stablenew.prompts.randomizer import Plan
 from stablenew.run_request import Continuation, Wish, continued_run, wish_of_action
+from stablenew.workspace import Workspace
 
 if TYPE_CHECKING:
     from stablenew.gui.tabs.run import RunTab
@@ -61,9 +62,9 @@ class RunOrders:
             controller.stop(now=controller.state == "stopping")
 
     def resume(self, run_id: str) -> None:
-        """Go on with a run, on its own backend."""
+        """Go on with a run, on its own backend; with an experiment's in Learn."""
         workspace, source = self._window.workspace, self._window.source
-        self._window.jobs.start(lambda: _laid_out(continued_run(workspace, run_id, source)), self._continue)
+        self._window.jobs.start(lambda: _going_on(workspace, run_id, source), self._continue)
 
     def offer_unfinished(self) -> None:
         """Offer to go on with the newest run that was not finished, unless it was declined before."""
@@ -124,7 +125,10 @@ class RunOrders:
         self.running = planned.plan
         self._window.jobs.start(lambda: start_planned(controller, planned))
 
-    def _continue(self, going_on: Continuation) -> None:
+    def _continue(self, going_on: Continuation | OpenExperiment) -> None:
+        if isinstance(going_on, OpenExperiment):
+            self._window.send(going_on)
+            return
         options = going_on.options
         choice = BackendChoice(name=options.backend, url=options.url, model=options.model)
         self.running = going_on.variants if isinstance(going_on.variants, Plan) else None
@@ -319,6 +323,14 @@ def _laid_out(going_on: Continuation) -> Continuation:
     if isinstance(going_on.variants, Plan):
         assert going_on.variants.count >= 0
     return going_on
+
+
+def _going_on(workspace: Workspace, run_id: str, source: str) -> Continuation | OpenExperiment:
+    """What it takes to go on with a run; an experiment's pictures are made by the experiment."""
+    recipe = read_manifest(workspace, run_id).recipe or {}
+    if "experiment" in recipe:
+        return OpenExperiment(experiment_id=str(recipe["experiment"]), go_on=True)
+    return _laid_out(continued_run(workspace, run_id, source))
 
 
 def _done_before(folder: RunFolder) -> frozenset[int]:

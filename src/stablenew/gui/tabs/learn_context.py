@@ -1,0 +1,103 @@
+"""What advice is asked about: a model, a class of prompts, and what it is to be good for."""
+
+from __future__ import annotations
+
+import tkinter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import ttkbootstrap as ttk
+
+from stablenew.gui.theme import Theme
+from stablenew.learning.prompt_class import ANY
+from stablenew.learning.recommendation import Purpose, Recommendation
+from stablenew.learning.record_index import RecordIndex
+
+ANY_MODEL, ANY_PROMPTS = "any model", "any prompts"
+PURPOSES: Mapping[str, Purpose] = {"the best pictures": "quality", "good pictures sooner": "time"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advisers:
+    """Who advises: `advise` and `next_batch` are `learning.advice`'s, or stand in for them."""
+
+    advise: Callable[..., Recommendation]
+    next_batch: Callable[..., Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What advice is about; None: any."""
+
+    model: str | None = None
+    prompt_class: str | None = None
+    purpose: Purpose = "quality"
+
+
+def engine() -> Advisers:
+    """The learning part itself, imported when it is first asked."""
+
+    def advise(*args: Any, **asked: Any) -> Recommendation:
+        found: Recommendation = import_module("stablenew.learning.advice").advise(*args, **asked)
+        return found
+
+    def next_batch(*args: Any, **asked: Any) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = import_module("stablenew.learning.advice").advise_next(*args, **asked)
+        return found
+
+    return Advisers(advise=advise, next_batch=next_batch)
+
+
+def read_choices(index: RecordIndex) -> dict[str, list[str]]:
+    """The models and packs that there are records of."""
+    models = {str(group.values[0]) for group in index.groups(["model"]) if group.values[0]}
+    packs = {str(group.values[0]) for group in index.groups(["pack"]) if group.values[0]}
+    return {"model": sorted(models), "class": sorted(packs)}
+
+
+class ContextBar(ttk.Frame):
+    """The three choices in a row. `changed` is called when the person chose otherwise."""
+
+    def __init__(self, master: tkinter.Misc, theme: Theme, changed: Callable[[], None]) -> None:
+        super().__init__(master)
+        px = theme.px
+        self._model = tkinter.StringVar(self, ANY_MODEL)
+        self._class = tkinter.StringVar(self, ANY_PROMPTS)
+        self._purpose = tkinter.StringVar(self, next(iter(PURPOSES)))
+        fields = (("for", self._model, 20), ("on", self._class, 18), ("", self._purpose, 20))
+        self.fields: list[ttk.Combobox] = []
+        for text, variable, width in fields:
+            if text:
+                ttk.Label(self, text=text, style="Muted.TLabel").pack(side="left", padx=(0, px(6)))
+            field = ttk.Combobox(self, textvariable=variable, state="readonly", width=width)
+            field.pack(side="left", padx=(0, px(12)))
+            field.bind("<<ComboboxSelected>>", lambda _: changed())
+            self.fields.append(field)
+        self.fields[2].configure(values=tuple(PURPOSES))
+        self.offer({})
+
+    @property
+    def context(self) -> Context:
+        """What is chosen."""
+        model, prompts = self._model.get(), self._class.get()
+        return Context(
+            model=None if model == ANY_MODEL else model,
+            prompt_class=None if prompts == ANY_PROMPTS else prompts,
+            purpose=PURPOSES[self._purpose.get()],
+        )
+
+    def offer(self, choices: Mapping[str, Sequence[str]]) -> None:
+        """Let these be chosen."""
+        self.fields[0].configure(values=(ANY_MODEL, *choices.get("model", ())))
+        self.fields[1].configure(values=(ANY_PROMPTS, *choices.get("class", ())))
+
+
+def card_arguments(context: Context) -> dict[str, Any]:
+    """The context as `make_card` takes it."""
+    return {
+        "model": context.model or ANY,
+        "prompt_class": context.prompt_class or ANY,
+        "purpose": context.purpose,
+    }

@@ -1,0 +1,382 @@
+"""What a person does in the Learn tab, with keys and mouse: design, run, rate, see advice, apply; cards."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("ttkbootstrap", reason="the window needs the extra gui: pip install 'stablenew[gui]'")
+
+from stablenew.gui.main_window import TABS
+from stablenew.gui.tabs.learn import LearnTab
+from stablenew.gui.tabs.learn_context import Advisers
+from stablenew.learning.card_store import current_card
+from stablenew.learning.experiments import list_experiments, records_of_experiment
+from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
+from stablenew.learning.rating_fold import valid
+from stablenew.learning.record_index import RecordIndex
+from stablenew.pipeline.card_exports import export_card
+from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_preset
+from stablenew.testing.fake_backend import Script
+from stablenew.workspace import Workspace
+from tests.gui_v2 import made_advice
+from tests.gui_v2.hand import Hand
+
+if TYPE_CHECKING:
+    from stablenew.gui.tabs.run import RunTab
+
+OpenWindow = Callable[..., Hand]
+Shot = Callable[..., Path]
+
+QUICK = Script(native_size=(64, 64))
+
+
+class AdvisedTab(LearnTab):
+    """The tab with advice made by hand: enough of it once anything is rated."""
+
+    def __init__(self, master: Any, window: Any) -> None:
+        super().__init__(master, window, Advisers(advise=advise, next_batch=next_batch))
+
+
+def advise(workspace: Workspace, **asked: Any) -> Any:
+    if not list(read_ratings(workspace.ratings)):
+        return made_advice.no_advice()
+    with RecordIndex.of(workspace) as index:
+        ids = [record.run.record_id for record in index.records()][:4]  # type: ignore[union-attr]
+    return made_advice.advice(proof=tuple(ids))
+
+
+def next_batch(workspace: Workspace, **asked: Any) -> tuple[dict[str, Any], ...]:
+    return ({"steps": 30, "cfg_scale": 4.0}, {"steps": 12, "cfg_scale": 6.0})
+
+
+ADVISED = (*TABS[:-1], dataclasses.replace(TABS[-1], place=f"{__name__}:AdvisedTab"))
+
+
+@pytest.fixture
+def pack(workspace: Workspace) -> Path:
+    """Three prompts, in the workspace's own folder of packs."""
+    path = workspace.root / "packs" / "houses.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text("a red house\n\na blue boat\n\na yellow tree\n")
+    return path
+
+
+def learn_tab(hand: Hand) -> LearnTab:
+    """The tab in front, once the backend has answered and the packs are listed."""
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    hand.window.select("learn")
+    tab: Any = hand.window.tab("learn")
+    hand.wait(lambda: tab.design.packs.chosen, "the packs")
+    return tab  # type: ignore[no-any-return]
+
+
+def choose_pack(hand: Hand, tab: LearnTab, pack: Path) -> None:
+    table = tab.design.packs.table
+    left, top, width, height = table.bbox(str(pack))
+    hand.click(table, left + width // 2, top + height // 2)
+
+
+def design(hand: Hand, tab: LearnTab, pack: Path, steps: str = "10,20", sampler: str = "UniPC") -> None:
+    """Test steps, typed, and a sampler beside the baseline's, pressed, on the pack."""
+    choose_pack(hand, tab, pack)
+    hand.click(tab.design.values.add_button)
+    row = tab.design.values.rows[0]
+    hand.type("steps", row.name_field)
+    hand.type(steps, row.values_field)
+    hand.click(tab.design.values.add_button)
+    row = tab.design.values.rows[1]
+    hand.type("sampler", row.name_field)
+    for name in ("Euler a", sampler):
+        hand.click(hand.find(name, "TCheckbutton", row))
+    hand.wait(lambda: "4 cells" in tab.design.estimate.cget("text"), "the design")
+
+
+def run_one(hand: Hand, tab: LearnTab, pack: Path) -> str:
+    """An experiment of four cells on three prompts with two seeds, made."""
+    design(hand, tab, pack)
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    hand.wait(lambda: tab.experiments.chosen and not tab.experiments.chosen.missing, "the cells' counts")
+    return tab.view.experiment_id
+
+
+def said(workspace: Workspace) -> list[Rating]:
+    found = [line for line in read_ratings(workspace.ratings) if isinstance(line, Rating)]
+    return [line for line in valid(in_order(found)) if line.undoes is None]
+
+
+def dialog(hand: Hand) -> Any:
+    """The small window over the main one."""
+    hand.wait(lambda: [each for each in hand.root.winfo_children() if each.winfo_class() == "Toplevel"], "the dialog")
+    return next(each for each in hand.root.winfo_children() if each.winfo_class() == "Toplevel")
+
+
+def test_an_experiment_is_designed_and_run(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
+) -> None:
+    """Choose values, see what it costs, start: every cell gets every row, recorded under the experiment's name."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    assert not tab.design.designed
+    design(hand, tab, pack)
+    assert "4 cells x 6 rows" in tab.design.estimate.cget("text")
+    assert "24 images" in tab.design.estimate.cget("text")
+    shot(hand, "design")
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    hand.wait(lambda: tab.experiments.chosen and not tab.experiments.chosen.missing, "the cells' counts")
+    shot(hand, "made")
+    with RecordIndex.of(workspace) as index:
+        records = records_of_experiment(index, tab.view.experiment_id)
+    assert len(records) == 24
+    assert {record.run.source for record in records} == {"StableNewGUI"}
+    assert len({(record.pipeline.steps, record.pipeline.sampler) for record in records}) == 4
+    assert any("is complete" in notice.text for notice in hand.window.notices.notices)
+
+
+def test_what_is_wrong_is_said_and_cannot_be_started(open_window: OpenWindow, pack: Path) -> None:
+    """Steps out of range, then one value alone: in words, with the button off; right again, with it on."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    choose_pack(hand, tab, pack)
+    hand.click(tab.design.values.add_button)
+    row = tab.design.values.rows[0]
+    hand.type("steps", row.name_field)
+    for typed, words in (("0,20", "1 to 150"), ("20", "only one cell")):
+        hand.type(typed, row.values_field)
+        hand.wait(lambda words=words: words in tab.design.estimate.cget("text"), words)
+        assert "disabled" in str(tab.design.start_button.cget("state"))
+    hand.type("10..30:10", row.values_field)
+    hand.wait(lambda: tab.design.designed, "the design")
+    assert "3 cells" in tab.design.estimate.cget("text")
+    hand.click(next(each for each in hand.all(row) if each.winfo_class() == "TButton"))
+    hand.wait(lambda: "Choose a setting" in tab.design.estimate.cget("text"), "the empty design")
+
+
+def test_a_preset_can_be_the_baseline(open_window: OpenWindow, workspace: Workspace, pack: Path) -> None:
+    """Else it is what stands in Run; both are found in the stored plan."""
+    save_preset(workspace, "soft", Preset(settings={"txt2img.cfg_scale": 3.5}))
+    hand = open_window(QUICK, tabs=ADVISED)
+    hand.window.select("run")
+    run: RunTab = hand.window.tab("run")  # type: ignore[assignment]
+    run.take_settings({"txt2img.cfg_scale": 9.0})
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    hand.click(tab.design.keep_button)
+    hand.wait(lambda: len(list(list_experiments(workspace))) == 1, "the stored plan")
+    assert next(iter(list_experiments(workspace))).plan.baseline.txt2img.cfg_scale == 9.0
+    hand.click(tab.page_buttons["design"])
+    hand.wait(lambda: "preset soft" in tab.design.base_field.cget("values"), "the preset")
+    before = tab.design.designed
+    tab.design.base_field.set("preset soft")
+    hand.wait(lambda: tab.design.designed is not before and tab.design.designed, "the other design")
+    assert tab.design.designed is not None
+    assert tab.design.designed.plan.baseline.txt2img.cfg_scale == 3.5
+
+
+def test_a_stopped_experiment_goes_on_where_it_ended(open_window: OpenWindow, workspace: Workspace, pack: Path) -> None:
+    """Stop, close, open: Learn shows what is missing, and Go on makes just that."""
+    hand = open_window(Script(native_size=(64, 64), delay_s=0.15, window=1), tabs=ADVISED)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.view.progress and tab.view.progress.done >= 2, "two pictures")
+    hand.click(tab.experiments.stop_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the stop")
+    made = len(tab.view.result.records)  # type: ignore[union-attr]
+    assert 2 <= made < 24
+    hand.put_away()
+    again = open_window(QUICK, tabs=ADVISED)
+    again.wait(lambda: again.window.capabilities, "the backend's answer")
+    again.wait(lambda: any(n.key == "unfinished" for n in again.window.notices.notices), "the offer")
+    again.click(again.find("Resume"))
+    again.wait(lambda: again.window.tab("learn"), "the tab")
+    tab = again.window.tab("learn")  # type: ignore[assignment]
+    again.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    assert tab.view.result is not None
+    assert tab.view.result.complete
+    with RecordIndex.of(workspace) as index:
+        assert len(records_of_experiment(index, tab.view.experiment_id)) == 24
+
+
+def test_rows_are_rated_blind_with_keys(open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot) -> None:
+    """Stars, the best, Return: one blind line a picture; U takes the row back; no setting is on the screen."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    shot(hand, "row")
+    texts = {str(each.cget("text")) for each in hand.all(tab.rating) if "text" in each.keys()}  # noqa: SIM118
+    assert not any(word in text for text in texts for word in ("steps", "sampler", "UniPC", "Euler"))
+    for key in ("Key-4", "Key-2", "Key-b", "Key-5", "Key-1"):
+        hand.key(key)
+    assert tab.rating.sitting.stars == (4, 2, 5, 1)
+    best = tab.rating.sitting.row.pictures[2].record_id  # type: ignore[union-attr]
+    hand.key("Return")
+    hand.wait(lambda: len(said(workspace)) == 4, "the answer on disk")
+    lines = said(workspace)
+    assert all(line.blind and line.surface == "experiment" for line in lines)
+    assert sorted(line.score or 0 for line in lines) == [1, 2, 4, 5]
+    (choice,) = [line for line in lines if line.better_than]
+    assert choice.record_id == best
+    assert len(choice.better_than) == 3
+    hand.key("Key-u")
+    hand.wait(lambda: said(workspace) == [], "the answer taken back")
+    assert tab.rating.sitting.stars == (4, 2, 5, 1)
+    hand.key("Return")
+    hand.key("Key-s")
+    assert tab.rating.sitting.place == 2
+    hand.key("Key-z")
+    assert tab.rating.large
+    shot(hand, "large")
+    hand.key("Escape")
+    assert tab.page == "experiments"
+    hand.wait(lambda: tab.experiments.chosen and tab.experiments.chosen.rated == 4, "the cells' stars")
+
+
+def test_the_mouse_can_rate_too(open_window: OpenWindow, workspace: Workspace, pack: Path) -> None:
+    """Stars below a picture, its Best, and Next row do what their keys do."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    tile = tab.rating._tiles[1]
+    hand.click(tile.stars[2])
+    hand.click(tile.best)
+    assert tab.rating.sitting.stars[1] == 3
+    assert tab.rating.sitting.best == 1
+    hand.click(hand.find("Next row  ⏎"))
+    hand.wait(lambda: len(said(workspace)) == 1, "the answer on disk")
+    assert len(said(workspace)[0].better_than) == 3
+
+
+def test_advice_is_seen_and_applied_with_its_difference(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
+) -> None:
+    """Rate, see the advice with proof, press Apply: Run shows what would change, and changes it once that is agreed."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    hand.click(tab.page_buttons["advice"])
+    hand.wait(lambda: tab.advice.advice, "the advice")
+    assert hand.shows("Not enough evidence yet")
+    assert "disabled" in str(tab.advice.apply_button.cget("state"))
+    shot(hand, "not-enough")
+    hand.click(tab.page_buttons["experiments"])
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    while tab.rating.sitting.row:
+        for stars in "4352"[: len(tab.rating.sitting.stars)]:
+            hand.key(f"Key-{stars}")
+        hand.key("Return")
+    hand.wait(lambda: said(workspace), "the answers on disk")
+    hand.click(tab.rating.advice_button)
+    hand.wait(lambda: tab.advice.advice and tab.advice.advice.enough, "the advice")
+    hand.wait(lambda: tab.advice.strip and len(tab.advice.strip.labels) == 4, "the proof pictures")
+    shot(hand, "advice")
+    hand.click(tab.advice.apply_button)
+    window = dialog(hand)
+    assert hand.shows("3 settings would change")
+    run: RunTab = hand.window.tab("run")  # type: ignore[assignment]
+    assert run.settings().txt2img.steps == 20
+    hand.click(hand.find("Take over", under=window))
+    now = run.settings().txt2img
+    assert (now.steps, now.cfg_scale, now.sampler) == (30, 5.0, "UniPC")
+
+
+def test_what_to_try_next_becomes_a_design(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
+) -> None:
+    """The cells that would change the advice most are tried as they stand, with the baseline; or one's own again."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    choose_pack(hand, tab, pack)
+    hand.click(tab.page_buttons["advice"])
+    hand.wait(lambda: tab.advice.advice, "the advice")
+    hand.click(tab.advice.next_button)
+    hand.wait(lambda: tab.page == "design" and tab.design.designed, "the design")
+    shot(hand)
+    assert "3 cells" in tab.design.estimate.cget("text")
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    (experiment,) = list_experiments(workspace)
+    assert [dict(cell) for cell in experiment.plan.cells] == list(next_batch(workspace))
+    hand.click(tab.page_buttons["design"])
+    hand.click(hand.find("Test settings of my own"))
+    assert tab.design.values.winfo_ismapped()
+
+
+def test_a_card_is_made_applied_saved_exported_and_withdrawn(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, tmp_path: Path, shot: Shot
+) -> None:
+    """From advice to a card; its preset goes back to the old settings with the card."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    hand.key("Key-4")
+    hand.key("Return")
+    hand.wait(lambda: said(workspace), "the answer on disk")
+    hand.key("Escape")
+    hand.click(tab.page_buttons["advice"])
+    hand.wait(lambda: tab.advice.advice and tab.advice.advice.enough, "the advice")
+    hand.click(tab.advice.card_button)
+    hand.wait(lambda: tab.page == "cards" and tab.cards.chosen, "the card")
+    assert hand.shows("any")
+    shot(hand, "card")
+    hand.click(tab.cards.preset_button)
+    window = dialog(hand)
+    entry = next(each for each in hand.all(window) if each.winfo_class() == "TEntry")
+    hand.type("mine", entry)
+    hand.key("Return", entry)
+    hand.wait(lambda: list_presets(workspace) == ["mine"], "the preset")
+    assert read_preset(workspace, "mine").settings["txt2img.steps"] == 30
+    tab.cards.write(export_card(workspace, "any", "a1111-defaults"), tmp_path / "any.json")
+    hand.wait(lambda: (tmp_path / "any.json").exists(), "the export")
+    hand.click(tab.cards.withdraw_button)
+    window = dialog(hand)
+    entry = next(each for each in hand.all(window) if each.winfo_class() == "TEntry")
+    hand.type("too slow", entry)
+    hand.key("Return", entry)
+    hand.wait(lambda: current_card(workspace, "any").state == "withdrawn", "the withdrawal")
+    hand.wait(lambda: tab.cards.chosen and tab.cards.chosen.card.state == "withdrawn", "the card's new state")
+    assert read_preset(workspace, "mine").settings["txt2img.steps"] == 20
+    assert "disabled" in str(tab.cards.preset_button.cget("state"))
+
+
+def test_the_design_survives_a_restart(open_window: OpenWindow, pack: Path) -> None:
+    """Settings under test, packs and limits stand there again."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    hand.put_away()
+    again = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(again)
+    assert tab.design.values.values == {"steps": "10,20", "sampler": "Euler a,UniPC"}
+    assert tab.design.packs.chosen == (pack,)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_every_page_is_drawn_in_both_themes_and_sizes(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot, size: tuple[int, int], theme: Any
+) -> None:
+    """The pages are kept as pictures; nothing is a mistake while the theme changes under them."""
+    hand = open_window(QUICK, tabs=ADVISED, size=size)
+    tab = learn_tab(hand)
+    hand.window.use_theme(theme)
+    for page, button in tab.page_buttons.items():
+        hand.click(button)
+        assert tab.page == page
+        hand.wait(lambda: page != "advice" or tab.advice.advice, "the advice")  # noqa: B023
+        shot(hand, page)
+    hand.window.use_theme("light" if theme == "dark" else "dark")
+    hand.settle()
