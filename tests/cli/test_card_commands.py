@@ -44,9 +44,9 @@ def test_a_card_is_made_and_shown_by_its_model(run, workspace: Workspace) -> Non
     for said in (
         "card dream-portraits: not proved yet",
         "model dream.safetensors, prompts portraits: from 48 ratings and 6 choices, ",
-        "cfg_scale  7        5",
-        "expected 4.2 (3.8..4.6) stars, with the old settings 3.4 (3.0..3.8): +0.8 (+0.4..+1.2) (30 images)",
-        "not tested: sampler=DDIM",
+        "cfg_scale  7        5         +0.3 (-0.1..+0.7), 12 images",
+        "4.2 (3.8..4.6) stars are expected, 3.4 (3.0..3.8) with the old settings: +0.8 (+0.4..+1.2)",
+        "expected 4.2 stars (3.8..4.6, 30 images)",
         "(made)",
     ):
         assert said in shown, said

@@ -16,7 +16,7 @@ from stablenew.learning.card_store import (
     keep_version,
     list_cards,
 )
-from stablenew.learning.card_text import card_lines, evidence_line, history_lines, state_line
+from stablenew.learning.card_text import card_lines, evidence_line, history_lines, settings_rows, state_line
 from stablenew.learning.learning_feedback import RatingWriter, new_rating
 from stablenew.learning.learning_reader import read_current_records
 from stablenew.learning.taste_card import TasteCard, card_names_for, difference
@@ -171,17 +171,24 @@ def test_a_card_is_json(workspace: Workspace) -> None:
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(found.to_dict())), TasteCard) == found
 
 
+def test_what_nobody_can_set_is_not_on_a_card_unless_it_changes(workspace: Workspace) -> None:
+    """A device is not; a slot that the advice changes is."""
+    old, new = {**OLD, "device": "cpu", "[[light]]": "dusk"}, {**NEW, "device": "cpu", "[[light]]": "dawn"}
+    found = card(workspace, advice(new, old))
+    assert list(found.settings) == ["sampler", "steps", "cfg_scale", "[[light]]"]
+
+
 def test_every_line_of_a_card_says_numbers_of_the_card(workspace: Workspace) -> None:
     """Expected stars, the old settings' and the gain with their intervals; each change; ratings and choices; state."""
-    found = card(workspace, advice(warnings=("prompts differ",)), model="dream", who="ana")
+    found = card(workspace, advice(), model="dream", who="ana")
     assert card_lines(found) == [
-        "expected 4.2 (3.8..4.6) stars, with the old settings 3.4 (3.0..3.8): +0.8 (+0.4..+1.2) (30 images)",
-        "sampler Euler a -> DPM++ 2M: +0.3 (-0.1..+0.7) stars (12 images)",
-        "steps 20 -> 28: +0.3 (-0.1..+0.7) stars (12 images)",
-        "cfg_scale 7 -> 5: +0.3 (-0.1..+0.7) stars (12 images)",
+        "4.2 (3.8..4.6) stars are expected, 3.4 (3.0..3.8) with the old settings: +0.8 (+0.4..+1.2)",
         "expected 4.2 stars (3.8..4.6, 30 images)",
-        "warning: prompts differ",
-        "not tested: sampler=DDIM",
+    ]
+    assert settings_rows(found) == [
+        ("sampler", "Euler a", "DPM++ 2M", "+0.3 (-0.1..+0.7), 12 images"),
+        ("steps", "20", "28", "+0.3 (-0.1..+0.7), 12 images"),
+        ("cfg_scale", "7", "5", "+0.3 (-0.1..+0.7), 12 images"),
     ]
     assert evidence_line(found) == "model dream, any prompts: from 48 ratings and 6 choices, 2026-11-22, ana"
     assert state_line(found) == "not proved yet: stablenew prove makes blind pairs, old against new"

@@ -187,17 +187,16 @@ def _show(shown: TasteCard) -> None:
     from rich.table import Table
 
     from stablenew.cli.output import table_console
-    from stablenew.learning.card_text import card_lines, evidence_line, state_line, value_text
+    from stablenew.learning.card_text import card_lines, evidence_line, settings_rows, state_line
 
     console = table_console()
     console.print(f"card {shown.name}: {state_line(shown)}", soft_wrap=True)
     console.print(evidence_line(shown), soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("setting", "old", "new"):
+    for heading in ("setting", "old", "new", "brings, in stars"):
         table.add_column(heading, overflow="fold")
-    for name, value in shown.settings.items():
-        before = shown.baseline.get(name)
-        table.add_row(name, value_text(before), value_text(value) if value != before else "the same")
+    for row in settings_rows(shown):
+        table.add_row(*row)
     console.print(table)
     for line in card_lines(shown):
         console.print(f"  {line}", soft_wrap=True)

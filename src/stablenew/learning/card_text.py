@@ -34,24 +34,31 @@ def evidence_line(card: TasteCard) -> str:
     return f"{about}, {prompts}: from {much}, {card.made_at[:10]}{whose}"
 
 
-def card_lines(card: TasteCard) -> list[str]:
-    """What is known: expected stars and gain, what each change brings, the advice's sentences, the measured gain."""
-    gain = estimate_text(card.gain, signed=True)
-    lines = [
-        f"expected {estimate_text(card.expected)} stars, with the old settings "
-        f"{estimate_text(card.baseline_expected)}: {gain} ({counted(card.expected.images, 'image')})"
-    ]
-    for change in card.changes:
-        tested = counted(change.images, "image") if change.tested else "not tested"
-        lines.append(
-            f"{change.name} {value_text(change.before)} -> {value_text(change.after)}: "
-            f"{estimate_text(change.gain, signed=True)} stars ({tested})"
+def settings_rows(card: TasteCard) -> list[tuple[str, str, str, str]]:
+    """One row a setting: its name, the old value, the new one, and what the change alone brings, in stars."""
+    brings = {
+        change.name: f"{estimate_text(change.gain, signed=True)}, "
+        + (counted(change.images, "image") if change.tested else "not tested")
+        for change in card.changes
+    }
+    return [
+        (
+            name,
+            value_text(card.baseline.get(name)),
+            value_text(value) if value != card.baseline.get(name) else "the same",
+            brings.get(name, ""),
         )
-    lines += [line for line in card.statements if line not in lines]
-    if card.measured is not None:
-        lines += card.measured.statements
-    lines += [f"warning: {each}" for each in card.warnings]
-    return lines + ([f"not tested: {', '.join(card.not_tested)}"] if card.not_tested else [])
+        for name, value in card.settings.items()
+    ]
+
+
+def card_lines(card: TasteCard) -> list[str]:
+    """What is known: expected stars and gain, the advice's own sentences, and what blind pairs said."""
+    expected = (
+        f"{estimate_text(card.expected)} stars are expected, {estimate_text(card.baseline_expected)} with the old "
+        f"settings: {estimate_text(card.gain, signed=True)}"
+    )
+    return [expected, *card.statements, *(card.measured.statements if card.measured else ())]
 
 
 def history_lines(history: Sequence[TasteCard]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stablenew.config import declared_settings
 from stablenew.learning.learning_feedback import rating_time
 from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.prompt_class import ANY, model_stem
@@ -140,8 +141,8 @@ def card_of(
         model=model,
         prompt_class=prompt_class,
         who=who,
-        settings=dict(advice.settings),
-        baseline=dict(advice.baseline),
+        settings=_said(advice.settings, advice.baseline),
+        baseline=_said(advice.baseline, advice.settings),
         changes=tuple(_change(each) for each in advice.changes),
         expected=advice.expected,
         baseline_expected=advice.baseline_expected,
@@ -185,6 +186,16 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tupl
     """Name -> (old, new) of every setting that differs, in the order of `new`; None where one is missing."""
     names = dict.fromkeys([*new, *old])
     return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
+
+
+def _said(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `settings` belongs on a card: what a person can set, and whatever else differs from `others`."""
+    known = declared_settings()
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in (*known, "size", "lora") or f"txt2img.{name}" in known or value != others.get(name)
+    }
 
 
 def _change(change: Any) -> CardChange:

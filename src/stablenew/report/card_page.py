@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from stablenew.atomic_file import write_atomically
 from stablenew.errors import InputError
-from stablenew.learning.card_text import card_lines, evidence_line, history_lines, state_line, value_text
+from stablenew.learning.card_text import card_lines, evidence_line, history_lines, settings_rows, state_line
 from stablenew.learning.taste_card import TasteCard
 from stablenew.report.thumbnails import thumbnails
 from stablenew.workspace import Workspace
@@ -56,15 +55,8 @@ def render_card(workspace: Workspace, history: Sequence[TasteCard]) -> str:
 
 
 def _settings_table(card: TasteCard) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{_cell(card.baseline.get(name))}</td><td>{_cell(value)}</td></tr>"
-        for name, value in card.settings.items()
-    )
-    return f"<table><tr><th>setting</th><th>old</th><th>new</th></tr>{rows}</table>"
-
-
-def _cell(value: Any) -> str:
-    return escape(value_text(value))
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in settings_rows(card))
+    return f"<table><tr><th>setting</th><th>old</th><th>new</th><th>brings, in stars</th></tr>{rows}</table>"
 
 
 def _listed(title: str, lines: Iterable[str]) -> str:
