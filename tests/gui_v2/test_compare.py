@@ -8,8 +8,10 @@ from pathlib import Path
 from stablenew.gui.comparing import after_answer, after_reveal, after_undo, asking, looking_at
 from stablenew.gui.events import CompareRecords
 from stablenew.gui.info_panel import differing
+from stablenew.gui.rating_book import Said
 from stablenew.gui.tabs.compare import CompareTab
-from stablenew.learning.rating_pairs import Row
+from stablenew.learning.rater_checks import SITTING_MAX
+from stablenew.learning.rating_pairs import Row, preference
 from stablenew.learning.recorded_picture import RecordedPicture
 from stablenew.workspace import Workspace
 from tests.gui_v2.hand import Hand
@@ -241,6 +243,19 @@ def test_an_answer_after_the_settings_were_shown_is_not_blind(open_window: Open,
     assert not tab.differences.winfo_ismapped()
     (unseen,) = press(hand, workspace, "1")
     assert (seen.blind, unseen.blind) == (False, True)
+
+
+def test_a_long_sitting_is_told_to_take_a_break(open_window: Open, workspace: Workspace) -> None:
+    """After more answers than are good in one go it stands quietly beside the counts."""
+    make_workspace(workspace, 12)
+    hand = open_window()
+    tab = open_compare(hand, ["night-00000", "night-00001"])
+    row = tab.comparing.row
+    assert row is not None
+    for _ in range(SITTING_MAX):
+        tab.book.give(Said(surface="compare", lines=(preference(row, 0),)))
+    press(hand, workspace, "1")
+    hand.wait(lambda: "take a break" in tab.said.cget("text"), "the hint")
 
 
 def test_where_there_is_nothing_to_compare_it_says_why(open_window: Open, workspace: Workspace, shot: Shot) -> None:

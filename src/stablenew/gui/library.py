@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from stablenew.gui.pictures.ahead import Deliver
@@ -104,7 +105,7 @@ class Library:
         except StopIteration:
             self._tell(question, question.done)
         except Exception as exc:  # noqa: BLE001  # the thread goes on: whoever asked is told, on Tk's thread
-            self._tell(question, lambda exc=exc: question.failed(exc))  # type: ignore[misc]
+            self._tell(question, partial(question.failed, exc))
         else:
             self._tell(question, lambda: question.each(piece))
             return True

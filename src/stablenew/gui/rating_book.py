@@ -100,6 +100,10 @@ class RatingBook:
         self._add(said.lines)
         return said
 
+    def given(self, surface: str) -> list[Rating]:
+        """What was said on that surface in this sitting and not taken back, oldest first."""
+        return [line for said in self._given if said.surface == surface for line in said.lines]
+
     def undo(self, surface: str) -> Said | None:
         """Take back what was said last on that surface in this sitting, and give it; None when there is nothing."""
         place = next((n for n in range(len(self._given) - 1, -1, -1) if self._given[n].surface == surface), None)

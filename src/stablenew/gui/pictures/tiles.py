@@ -6,6 +6,7 @@ import tkinter
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import ImageTk
@@ -177,22 +178,22 @@ class TileCanvas(tkinter.Canvas):
         self.bind("<Double-Button-1>", self._double_clicked)
         self.bind("<Return>", lambda event: self._on_open(self.cursor))
         for name, (dx, dy) in {"Left": (-1, 0), "Right": (1, 0), "Up": (0, -1), "Down": (0, 1)}.items():
-            self.bind(f"<{name}>", lambda event, dx=dx, dy=dy: self._arrow(event, dx, dy))  # type: ignore[misc]
+            self.bind(f"<{name}>", partial(self._arrow, dx=dx, dy=dy))
         for name, sign in {"Prior": -1, "Next": 1}.items():
-            self.bind(f"<{name}>", lambda event, sign=sign: self._page(sign))  # type: ignore[misc]
+            self.bind(f"<{name}>", partial(self._page, sign))
         self.bind("<MouseWheel>", lambda event: self._wheel(event, -1 if event.delta > 0 else 1))
         self.bind("<Button-4>", lambda event: self._wheel(event, -1))
         self.bind("<Button-5>", lambda event: self._wheel(event, 1))
         for change in ("<FocusIn>", "<FocusOut>"):
             self.bind(change, lambda event: self._outline(self.cursor))
 
-    def _arrow(self, event: tkinter.Event[tkinter.Misc], dx: int, dy: int) -> str:
+    def _arrow(self, event: tkinter.Event[tkinter.Misc], *, dx: int, dy: int) -> str:
         if int(event.state) & _SHIFT:
             self.choose(self.chosen | {self.cursor, self.layout.neighbour(self.cursor, dx, dy)})
         self.go(self.layout.neighbour(self.cursor, dx, dy))
         return "break"
 
-    def _page(self, sign: int) -> str:
+    def _page(self, sign: int, _: object) -> str:
         rows = max(1, self.winfo_height() // max(1, self.layout.tile[1]))
         number = self.cursor
         for _ in range(rows):

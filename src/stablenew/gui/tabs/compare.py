@@ -29,6 +29,7 @@ from stablenew.gui.picture_menu import PictureActions, pop_up
 from stablenew.gui.picture_table import WAYS, PictureTable, Way
 from stablenew.gui.pictures.view import STEP
 from stablenew.gui.rating_book import Said
+from stablenew.learning.rater_checks import break_hint, standing
 from stablenew.learning.rating_pairs import (
     ROW_MAX,
     Row,
@@ -90,6 +91,7 @@ class CompareTab(ttk.Frame):
         self.actions = PictureActions(window)
         self.comparing = Comparing()
         self._since: float | None = None
+        self._break = ""
         self._lay_out()
         self._listen()
         self._show()
@@ -239,7 +241,7 @@ class CompareTab(ttk.Frame):
         for number, pane in enumerate(self.table.panes):
             bind_keys(pane, acts | {"Return": partial(self._open, number)})
             bind_menu(pane, partial(self._pop_up, number))
-            pane.bind("<Double-Button-1>", lambda _, number=number: self._open(number))  # type: ignore[misc]
+            pane.bind("<Double-Button-1>", partial(self._open, number))
         self.bind("<Map>", lambda _: self.focus_pictures())
 
     # What was said.
@@ -251,6 +253,13 @@ class CompareTab(ttk.Frame):
     def _answer(self, line: Rating) -> None:
         self.book.give(Said(surface=NAME, lines=(line,)))
         self._go(after_answer(self.comparing))
+        given = self.book.given(NAME)
+        self.window.jobs.start(lambda: break_hint(standing(given)), self._hint, key="break")
+
+    def _hint(self, why: str) -> None:
+        """A break would be good: said quietly beside the counts."""
+        self._break = why
+        self.said.configure(text=self._status())
 
     # What is seen.
 
@@ -312,7 +321,7 @@ class CompareTab(ttk.Frame):
         parts = [f"{answered} answered"] if answered or state.blind else []
         if state.blind and state.row is not None:
             parts += [f"{state.left:,} left", "same prompt and seed" if is_matched(state.row) else "same prompt"]
-        return " · ".join(parts)
+        return " · ".join([*parts, *([self._break] if self._break else [])])
 
     def _why_nothing(self) -> str:
         if self.comparing.blind and self.comparing.rows:
@@ -343,7 +352,7 @@ class CompareTab(ttk.Frame):
             key=f"{NAME} choices",
         )
 
-    def _open(self, number: int) -> None:
+    def _open(self, number: int, _: object = None) -> None:
         row = self.comparing.row
         if row is not None and number < len(row):
             self.actions.open_file(row[number])
