@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from stablenew.gui.comparing import after_answer, after_reveal, after_undo, asking, looking_at
 from stablenew.gui.events import CompareRecords
-from stablenew.gui.info_panel import differing
+from stablenew.gui.facts import differing
 from stablenew.gui.rating_book import Said
-from stablenew.gui.tabs.compare import CompareTab
 from stablenew.learning.rater_checks import SITTING_MAX
 from stablenew.learning.rating_pairs import Row, preference
 from stablenew.learning.recorded_picture import RecordedPicture
@@ -17,6 +17,9 @@ from stablenew.workspace import Workspace
 from tests.gui_v2.hand import Hand
 from tests.gui_v2.many_pictures import make_workspace
 from tests.gui_v2.test_review import open_review, press, said
+
+if TYPE_CHECKING:
+    from stablenew.gui.tabs.compare import CompareTab
 
 Open = Callable[..., Hand]
 Shot = Callable[[Hand, str], Path]
@@ -65,8 +68,7 @@ def test_only_what_differs_is_listed() -> None:
 
 def open_compare(hand: Hand, ids: list[str]) -> CompareTab:
     hand.window.send(CompareRecords(record_ids=tuple(ids)))
-    tab = hand.window.tab("compare")
-    assert isinstance(tab, CompareTab)
+    tab = cast("CompareTab", hand.window.tab("compare"))
     wanted = tuple(ids)
 
     def there() -> bool:
@@ -82,8 +84,7 @@ def test_from_review_c_compares_a_picture_with_its_matches(open_window: Open, wo
     make_workspace(workspace, 48)
     hand, review = open_review(open_window)
     hand.key("Key-c")
-    tab = hand.window.tab("compare")
-    assert isinstance(tab, CompareTab)
+    tab = cast("CompareTab", hand.window.tab("compare"))
     hand.wait(lambda: tab.table.complete, "the pictures")
     row = tab.comparing.row
     assert row is not None
@@ -173,8 +174,7 @@ def test_blind_pairs_are_asked_and_answers_stored_at_once(open_window: Open, wor
     hand = open_window()
     hand.window.select("compare")
     hand.settle()
-    tab = hand.window.tab("compare")
-    assert isinstance(tab, CompareTab)
+    tab = cast("CompareTab", hand.window.tab("compare"))
     hand.click(tab.table.panes[0])
     tab.focus_pictures()
     hand.click(hand.find("Ask blind  B"))
@@ -210,8 +210,7 @@ def test_best_of_four_is_one_line_about_all_of_them(open_window: Open, workspace
     hand = open_window()
     hand.window.select("compare")
     hand.settle()
-    tab = hand.window.tab("compare")
-    assert isinstance(tab, CompareTab)
+    tab = cast("CompareTab", hand.window.tab("compare"))
     tab.row_size.set("4")
     hand.click(hand.find("Ask blind  B"))
     hand.wait(lambda: tab.comparing.blind and tab.table.complete, "the first row")
@@ -231,8 +230,7 @@ def test_an_answer_after_the_settings_were_shown_is_not_blind(open_window: Open,
     hand = open_window()
     hand.window.select("compare")
     hand.settle()
-    tab = hand.window.tab("compare")
-    assert isinstance(tab, CompareTab)
+    tab = cast("CompareTab", hand.window.tab("compare"))
     tab.ask_blind()
     hand.wait(lambda: tab.comparing.blind and tab.table.complete, "the first pair")
     hand.click(tab.table.panes[0])
@@ -263,8 +261,7 @@ def test_where_there_is_nothing_to_compare_it_says_why(open_window: Open, worksp
     hand = open_window()
     hand.window.select("compare")
     hand.settle()
-    tab = hand.window.tab("compare")
-    assert isinstance(tab, CompareTab)
+    tab = cast("CompareTab", hand.window.tab("compare"))
     assert "Review" in tab.nothing.cget("text")
     hand.click(hand.find("Ask blind  B"))
     hand.wait(lambda: "nothing left" in tab.nothing.cget("text"), "the answer that there is nothing")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from PIL import Image
 
 from stablenew.gui.axis_grid import arranged, axes_of, heat_of, table_of
+from stablenew.gui.colours import readable_on, warmth
 from stablenew.gui.events import OpenGrid
-from stablenew.gui.pictures.axis_canvas import readable_on, warmth
 from stablenew.gui.pictures.layout import Matrix
-from stablenew.gui.tabs.compare import CompareTab
-from stablenew.gui.tabs.grid import GridTab
-from stablenew.gui.tabs.review import ReviewTab
 from stablenew.learning.rating_fold import Feedback
 from stablenew.learning.recorded_picture import RecordedPicture
 from stablenew.testing.fake_backend import Script
@@ -23,6 +20,11 @@ from stablenew.workspace import Workspace
 from tests.gui_v2.hand import Hand
 from tests.gui_v2.many_pictures import PROMPTS, make_workspace, start_run
 from tests.gui_v2.test_review import press, said
+
+if TYPE_CHECKING:
+    from stablenew.gui.tabs.compare import CompareTab
+    from stablenew.gui.tabs.grid import GridTab
+    from stablenew.gui.tabs.review import ReviewTab
 
 Open = Callable[..., Hand]
 Shot = Callable[[Hand, str], Path]
@@ -87,8 +89,7 @@ def open_grid(open_window: Open, **options: Any) -> tuple[Hand, GridTab]:
     hand = open_window(**options)
     hand.window.select("grid")
     hand.settle()
-    tab = hand.window.tab("grid")
-    assert isinstance(tab, GridTab)
+    tab = cast("GridTab", hand.window.tab("grid"))
     return hand, tab
 
 
@@ -273,8 +274,7 @@ def test_from_a_cell_to_review_and_to_compare(open_window: Open, workspace: Work
     x, y = layout.place(3)  # type: ignore[misc]
     tab.canvas.event_generate("<ButtonPress-1>", x=x + 9, y=y + 9, state=0x4)
     hand.key("Key-c")
-    compare = hand.window.tab("compare")
-    assert isinstance(compare, CompareTab)
+    compare = cast("CompareTab", hand.window.tab("compare"))
     hand.wait(lambda: compare.comparing.row, "the pictures to compare")
     assert {each.record_id for each in compare.comparing.row or ()} == {"night-00003", "night-00012"}
     hand.window.select("grid")
@@ -286,8 +286,7 @@ def test_from_a_cell_to_review_and_to_compare(open_window: Open, workspace: Work
     tab.canvas.go(20)
     tab.canvas.focus_set()
     hand.key("Return")
-    review = hand.window.tab("review")
-    assert isinstance(review, ReviewTab)
+    review = cast("ReviewTab", hand.window.tab("review"))
     hand.wait(lambda: not review.list.reading, "the run in Review")
     assert review.list.current is not None
     assert review.list.current.record_id == tab.table.pictures[20].record_id

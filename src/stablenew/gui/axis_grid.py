@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from stablenew.gui.info_panel import plain
+from stablenew.gui.facts import plain
 from stablenew.learning.rating_fold import Feedback
 from stablenew.learning.recorded_picture import RecordedPicture
 

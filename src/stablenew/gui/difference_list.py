@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import ttkbootstrap as ttk
 
-from stablenew.gui.info_panel import differing
+from stablenew.gui.facts import differing
 from stablenew.gui.theme import Theme
 from stablenew.learning.recorded_picture import RecordedPicture
 

@@ -13,7 +13,7 @@ from stablenew.gui.pictures.ahead import Ahead, Deliver
 from stablenew.gui.pictures.decode import Decoded, Size, decode
 from stablenew.gui.pictures.view import FIT, placed, rendered
 
-MEMORY_BYTES = 256 * 1024 * 1024
+MEMORY_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
