@@ -40,10 +40,15 @@ def may_load(module: str) -> set[str]:
     """The heavy libraries that `module` may bring in by being imported: its own layer's, and no others."""
     if module.startswith("stablenew.gui"):
         return {"tkinter"}
+    if module.startswith("stablenew.learning.engine."):
+        return {"numpy", "scipy"}
     if module.startswith("stablenew.backends.") and module not in ENTRY_MODULES:
         return {"torch", "diffusers", "transformers", "numpy", "scipy"}
     return set()
 
+
+TELLING = {"torch", "tkinter", "numpy"}
+"""Which of the heavy libraries a module may load tells its group."""
 
 PROBE = """
 import importlib, json, sys
@@ -55,14 +60,20 @@ for name, banned in json.loads(sys.stdin.read()):
 """
 
 
-@pytest.mark.parametrize("allowed", [set(), {"torch"}, {"tkinter"}], ids=["plain", "backends", "window"])
+@pytest.mark.parametrize(
+    "allowed",
+    [set(), {"numpy"}, {"torch", "numpy"}, {"tkinter"}],
+    ids=["plain", "engine", "backends", "window"],
+)
 def test_a_module_brings_in_only_the_heavy_libraries_of_its_layer(allowed: set[str]) -> None:
-    """Only backends import torch, only the window tkinter; the modules that open a backend import neither.
+    """Only backends import torch, only the engine numpy and scipy besides, only the window tkinter.
+
+    The modules that open a backend import none of them.
 
     Modules with the same licence are imported one after another in one fresh interpreter: the first that goes beyond
     it is named.
     """
-    names = [name for name in MODULES if name not in NEEDS_PYTEST and may_load(name) & {"torch", "tkinter"} == allowed]
+    names = [name for name in MODULES if name not in NEEDS_PYTEST and may_load(name) & TELLING == allowed]
     plan = [(name, sorted(set(HEAVY) - may_load(name))) for name in names]
     done = subprocess.run([sys.executable, "-c", PROBE], input=json.dumps(plan), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

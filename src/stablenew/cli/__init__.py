@@ -26,6 +26,7 @@ COMMANDS = {
     "ratings": "stablenew.cli.rate:ratings",
     "experiment": "stablenew.cli.experiment:experiment",
     "scorers": "stablenew.cli.scorers:scorers",
+    "recommend": "stablenew.cli.recommend:recommend",
     "card": "stablenew.cli.card:card",
     "prove": "stablenew.cli.prove:prove",
     "taste": "stablenew.cli.taste:taste",

@@ -143,3 +143,20 @@ def list_command(workspace: Workspace, as_json: bool) -> None:
     from stablenew.cli.experiment_output import say_list
 
     say_list(workspace, as_json=as_json)
+
+
+@experiment.command("next")
+@click.argument("experiment_id", metavar="[ID]", required=False)
+@click.option("--images", type=click.IntRange(min=1, max=60), default=6, show_default=True, help="How many.")
+@click.option("--model", metavar="M", help="For this model.")
+@click.option("--pack", metavar="P", help="For this pack or prompt class.")
+@click.option("--per-second", is_flag=True, help="Most for the time that making them takes.")
+@click.option("--save-as", metavar="NEW", help="Store them as an experiment on the prompts of ID.")
+@who_option
+@workspace_option
+@json_option
+def next_command(experiment_id: str | None, workspace: Workspace, as_json: bool, **asked: Any) -> None:
+    """Say which pictures, made and rated now, would change the advice most."""
+    from stablenew.cli.experiment_next import say_next
+
+    say_next(workspace, experiment_id, as_json=as_json, **asked)

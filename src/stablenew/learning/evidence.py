@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from stablenew.errors import InputError
-from stablenew.learning.search_space import SearchSpace, Settings
+from stablenew.learning.learning_feedback import Rating, in_order
+from stablenew.learning.learning_record import LearningRecord
+from stablenew.learning.rating_fold import valid
+from stablenew.learning.rating_rows import plain_prompt
+from stablenew.learning.record_knobs import knob_settings
+from stablenew.learning.search_space import SearchSpace, Settings, trim
+
+WEAK_NOISE = 3.0
+"""How many times the usual variance a star has that nobody gave: concluded from a folder, or a scorer's."""
+REJECTED_STARS, FAVOURITE_STARS = 1.0, 5.0
+"""What a verdict without stars counts as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,8 +25,9 @@ class Scored:
     """One picture with stars, 1 to 5.
 
     `context` is where it was seen (a pack, a prompt class, a family of models), `row` what was looked at together,
-    `order` its place in time, counted in ratings. `prompt` and `seed` find matched pairs. `observational`: nobody made
-    it to be compared. `noise`: how many times the usual variance it has. `seconds`: what making it took.
+    `order` its place in time, counted in ratings. `prompt` and `seed` find matched pairs; `who` gave the
+    stars. `observational`: nobody made the picture to be compared. `noise`: how many times the usual variance the stars
+    have. `seconds`: what making the picture took.
     """
 
     settings: Settings
@@ -25,6 +37,7 @@ class Scored:
     order: float = 0.0
     prompt: str = ""
     seed: int | None = None
+    who: str = ""
     record_id: str = ""
     observational: bool = False
     noise: float = 1.0
@@ -33,6 +46,8 @@ class Scored:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.stars) and 1 <= self.stars <= 5):
             raise InputError(f"a picture cannot have {self.stars} stars: give 1 to 5")
+        if not (math.isfinite(self.noise) and self.noise > 0):
+            raise InputError(f"a rating cannot have {self.noise} times the usual variance: give a number above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +62,129 @@ class Preferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What people said about pictures, by settings. Every entry says something about each knob of `space`."""
+    """What people said about pictures, by settings. Every entry says something about each knob of `space`.
+
+    `unusable` counts ratings and choices whose records do not say enough about their settings.
+    """
 
     space: SearchSpace
     scored: tuple[Scored, ...] = ()
     preferred: tuple[Preferred, ...] = ()
+    unusable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A person's stars for a record, and the line that gave them."""
+
+    rating: Rating
+    stars: float
+    place: int
+
+
+def gather_evidence(
+    records: Iterable[LearningRecord],
+    ratings: Iterable[Rating],
+    space: SearchSpace,
+    *,
+    who: str | None = None,
+    context_of: Callable[[LearningRecord], str] = lambda record: "",
+    noise_of: Callable[[str], float] = lambda timestamp: 1.0,
+) -> Evidence:
+    """What `ratings` say about the settings of `records`, neither in any particular order.
+
+    Each person's last stars for a record count, `who`: only that person's. Lines that nobody said (`weak`) count
+    where no person gave stars, with WEAK_NOISE unless there are no others at all. `context_of` a record is where it
+    was seen; `noise_of` a rating's timestamp how much it has faded.
+    """
+    by_id = {record.run.record_id: record for record in records}
+    ordered = in_order(ratings)
+    places = {rating.rating_id: place for place, rating in enumerate(ordered)}
+    by_record: dict[str, list[Rating]] = {}
+    for rating in ordered:
+        if rating.record_id in by_id:
+            by_record.setdefault(rating.record_id, []).append(rating)
+    standing = {record_id: _standing(lines, who) for record_id, lines in by_record.items()}
+    settings = {record_id: trim(space, knob_settings(by_id[record_id])) for record_id in by_id}
+    everybody = [said for lines in standing.values() for said in _last_stars(lines, places)]
+    only_weak = all(said.rating.weak for said in everybody)
+    scored: list[Scored] = []
+    unusable = 0
+    for said in sorted(everybody, key=lambda each: each.place):
+        record = by_id[said.rating.record_id]
+        if not space.covers(settings[record.run.record_id]):
+            unusable += 1
+            continue
+        weak = WEAK_NOISE if said.rating.weak and not only_weak else 1.0
+        noise = weak * noise_of(said.rating.timestamp)
+        scored.append(_scored(record, settings[record.run.record_id], said, len(scored), context_of(record), noise))
+    preferred: list[Preferred] = []
+    for rating in (line for lines in standing.values() for line in lines if line.better_than):
+        pictures = [rating.record_id, *(other.record_id for other in rating.better_than)]
+        if not all(name in settings and space.covers(settings[name]) for name in pictures):
+            unusable += 1
+            continue
+        context = context_of(by_id[rating.record_id])
+        best, *others = (settings[name] for name in pictures)
+        preferred.append(
+            Preferred(best=best, others=tuple(others), context=context, order=float(places[rating.rating_id]))
+        )
+    preferred.sort(key=lambda each: each.order)
+    return Evidence(space=space, scored=tuple(scored), preferred=tuple(preferred), unusable=unusable)
+
+
+def _standing(lines: list[Rating], who: str | None) -> list[Rating]:
+    """The lines about one record that count."""
+    return [line for line in valid(lines) if line.undoes is None and (who is None or line.who == who or line.weak)]
+
+
+def _last_stars(lines: list[Rating], places: dict[str, int]) -> Iterator[_Said]:
+    """Each person's last stars; what nobody said only where no person gave any."""
+    people: dict[tuple[bool, str], list[Rating]] = {}
+    for line in lines:
+        if (line.score, line.rejected, line.favourite) != (None, None, None):
+            people.setdefault((line.weak, line.who or ""), []).append(line)
+    said = {key: (theirs[-1], _stars(theirs)) for key, theirs in people.items()}
+    found = {
+        key: _Said(line, stars, places[line.rating_id]) for key, (line, stars) in said.items() if stars is not None
+    }
+    strong = [each for (weak, _), each in found.items() if not weak]
+    yield from strong or found.values()
+
+
+def _stars(lines: list[Rating]) -> float | None:
+    """What one person's lines about a record, in order, come to."""
+    score, rejected, favourite = (
+        next((value for line in reversed(lines) if (value := getattr(line, name)) is not None), None)
+        for name in ("score", "rejected", "favourite")
+    )
+    if rejected:
+        return REJECTED_STARS
+    if score is not None:
+        return float(score)
+    return FAVOURITE_STARS if favourite else None
+
+
+def _scored(record: LearningRecord, settings: Settings, said: _Said, order: int, context: str, noise: float) -> Scored:
+    prompt = f"{plain_prompt(record)}\n{record.prompt.negative_prompt}"
+    seed = record.prompt.seed
+    return Scored(
+        settings=settings,
+        stars=said.stars,
+        context=context,
+        # Pictures of one prompt and seed differ by their settings alone: what they share is the row's.
+        row=f"{said.rating.who or ''}\n{seed}\n{prompt}" if seed is not None else "",
+        order=float(order),
+        prompt=prompt,
+        seed=seed,
+        who=said.rating.who or "",
+        record_id=record.run.record_id,
+        observational=is_observational(record),
+        noise=noise,
+        seconds=record.outcome.duration_s,
+    )
+
+
+def is_observational(record: LearningRecord) -> bool:
+    """Whether the record is of a picture that another tool made: its settings were not chosen to be compared."""
+    return record.run.source.startswith("import") or "observational" in record.run.learning_tags

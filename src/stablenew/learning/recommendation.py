@@ -9,6 +9,9 @@ import msgspec
 
 from stablenew.learning.search_space import Settings
 
+Z95, Z80 = 1.959964, 1.281552
+"""Standard deviations to either side of 95 % and of 80 % of a normal distribution."""
+
 Purpose = Literal["quality", "time"]
 
 
@@ -26,6 +29,24 @@ class Estimate:
     low80: float
     high80: float
     images: int
+
+
+def estimate(mean: float, sd: float, images: int, *, difference: bool = False) -> Estimate:
+    """The estimate of a normal belief. `difference`: of two ratings, not of one."""
+    least, most = (-4.0, 4.0) if difference else (1.0, 5.0)
+
+    def cut(value: float) -> float:
+        return min(most, max(least, value))
+
+    return Estimate(
+        mean=cut(mean),
+        sd=sd,
+        low=cut(mean - Z95 * sd),
+        high=cut(mean + Z95 * sd),
+        low80=cut(mean - Z80 * sd),
+        high80=cut(mean + Z80 * sd),
+        images=images,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +75,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueEffect:
-    """One value of a setting: expected stars against the setting's mean, over everything else.
+    """One value of a setting: `stars` more or less than the setting's mean, everything else averaged over.
 
-    `pairs`: matched pairs (same prompt and seed, nothing else different) that compare it with another value;
-    `images`: rated pictures that have it. Without any it is `tested` by nothing.
+    `images`: rated pictures that have the value; without any it is not `tested`. `matched`: the difference to other
+    values in `pairs` matched pairs (same prompt and seed, nothing else different), None where there are too few.
     """
 
     value: Any
@@ -65,6 +86,7 @@ class ValueEffect:
     pairs: int
     images: int
     tested: bool
+    matched: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,14 +172,16 @@ class RecordIndex:
                 if count == query.limit:
                     return
 
-    def get(self, record_id: str) -> LearningRecord:
-        """The record with that id, or the only one whose id starts so (4 characters at least). Raises NotFound."""
+    def find(self, record_id: str) -> LearningRecord | None:
+        """The record with exactly that id; None where there is none."""
         found = self._answer(lambda db: index_query.pointer_of_key(db, record_key(record_id)))
         self._still_there.clear()
         read = None if found is None else self._read(found)
-        if isinstance(read, LearningRecord) and read.run.record_id == record_id:
-            return read
-        return self._only_one_starting(record_id)
+        return read if isinstance(read, LearningRecord) and read.run.record_id == record_id else None
+
+    def get(self, record_id: str) -> LearningRecord:
+        """The record with that id, or the only one whose id starts so (4 characters at least). Raises NotFound."""
+        return self.find(record_id) or self._only_one_starting(record_id)
 
     def ratings_of(self, record_id: str) -> list[Rating]:
         """Everything that was ever said about a record, in file order, undone lines included."""

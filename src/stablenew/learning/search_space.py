@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ from stablenew.errors import InvalidSetting
 
 Settings = Mapping[str, Any]
 """Settings by the names of `flat_settings`: "sampler", "steps", "img2img.denoise"."""
+
+NOTHING = "none"
+"""The value of a setting that a picture was made without, such as a VAE or an upscaler."""
 
 LOGARITHMIC = frozenset({"steps", "img2img.steps", "hires_steps"})
 """Numbers whose effect goes with their ratio: 10 to 20 steps is as far as 20 to 40."""
@@ -52,10 +55,6 @@ class SearchSpace:
         """The knob called `name`. Raises KeyError."""
         return next(knob for knob in self.knobs if knob.name == name)
 
-    def part_of(self, settings: Settings) -> dict[str, Any]:
-        """Those of `settings` that are under consideration, in the space's order; None where one is missing."""
-        return {name: settings.get(name) for name in self.names}
-
     def covers(self, settings: Settings) -> bool:
         """Whether `settings` say something usable about every knob."""
         return all(_usable(knob, settings.get(knob.name)) for knob in self.knobs)
@@ -77,6 +76,11 @@ def space_from_values(
 def with_values(space: SearchSpace, settings: Settings) -> SearchSpace:
     """`space` where every value of `settings` is among those it may take: a baseline is always reachable."""
     return SearchSpace(knobs=tuple(_with_value(knob, settings.get(knob.name)) for knob in space.knobs))
+
+
+def trim(space: SearchSpace, settings: Settings) -> dict[str, Any]:
+    """The part of `settings` that is about the knobs of `space`: a category that is not there is NOTHING."""
+    return {knob.name: settings.get(knob.name, None if knob.numeric else NOTHING) for knob in space.knobs}
 
 
 def is_number(value: object) -> bool:
@@ -105,11 +109,3 @@ def _usable(knob: Knob, value: Any) -> bool:
     if knob.numeric:
         return is_number(value) and value - value == 0 and (not knob.log or value > 0)
     return value is not None
-
-
-def shared_names(settings: Iterable[Settings]) -> tuple[str, ...]:
-    """The settings that every one of `settings` names, in the order of the first."""
-    remaining: dict[str, None] | None = None
-    for each in settings:
-        remaining = dict.fromkeys(each) if remaining is None else {name: None for name in remaining if name in each}
-    return tuple(remaining or ())

@@ -1,0 +1,89 @@
+"""Evidence as the engine's arrays, within bounds: what matters most for the context at hand is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stablenew.learning.engine.arrays import Ints
+from stablenew.learning.engine.knob_tables import Encoding, encode_space
+from stablenew.learning.engine.problem import MIDDLE, Problem
+from stablenew.learning.evidence import Evidence, Preferred, Scored
+from stablenew.learning.search_space import Settings
+
+MOST_POINTS = 1500
+"""So many distinct settings are told apart; the work grows with their cube."""
+FIT_RATINGS = 240
+FIT_CHOICES = 60
+"""The kind of landscape is learned from so many ratings and choices at most: the context's own first."""
+OBSERVATIONAL_LOOSENESS = 2.0
+"""A rating of an imported picture counts half: nobody chose its settings to be compared."""
+
+
+def encode_evidence(evidence: Evidence, settings: Sequence[Settings] = ()) -> Encoding:
+    """The tables of the evidence's space, with every value seen, and those of `settings`."""
+    seen = [each.settings for each in evidence.scored]
+    for choice in evidence.preferred:
+        seen += [choice.best, *choice.others]
+    return encode_space(evidence.space, [*seen, *settings])
+
+
+def whole_problem(evidence: Evidence, encoding: Encoding, context: str) -> Problem:
+    """The evidence for advice in `context`: all of that context's own, and the newest of other contexts' that fit."""
+    scored = _most_relevant(evidence.scored, context, MOST_POINTS)
+    return _problem(scored, evidence.preferred, encoding, context)
+
+
+def part_to_fit(evidence: Evidence, encoding: Encoding, context: str) -> Problem:
+    """As much of the evidence as the kind of landscape is learned from."""
+    scored = _most_relevant(evidence.scored, context, FIT_RATINGS)
+    preferred = sorted(evidence.preferred, key=lambda each: (each.context != context, -each.order))[:FIT_CHOICES]
+    return _problem(scored, preferred, encoding, context)
+
+
+def _most_relevant(scored: Sequence[Scored], context: str, most: int) -> list[Scored]:
+    if len(scored) <= most:
+        return list(scored)
+    newest_first = sorted(scored, key=lambda each: (each.context != context, -each.order))
+    own = sum(each.context == context for each in scored)
+    kept = newest_first[: max(most, min(own, 4 * most))] if most == MOST_POINTS else newest_first[:most]
+    return sorted(kept, key=lambda each: each.order)
+
+
+def _problem(scored: Sequence[Scored], preferred: Sequence[Preferred], encoding: Encoding, context: str) -> Problem:
+    contexts = {context: 0}
+    rows: dict[object, int] = {}
+    points: dict[tuple[int, ...], int] = {}
+
+    def point_of(encoded: Ints, name: str) -> int:
+        number = contexts.setdefault(name, len(contexts))
+        return points.setdefault((number, *map(int, encoded)), len(points))
+
+    encoded = encoding.encode([each.settings for each in scored])
+    point = [point_of(code, each.context) for code, each in zip(encoded, scored, strict=True)]
+    row = [rows.setdefault(each.row or ("", at), len(rows)) for at, each in enumerate(scored)]
+    choices = []
+    for choice in preferred:
+        codes = encoding.encode([choice.best, *choice.others])
+        choices.append(np.asarray([point_of(code, choice.context) for code in codes], dtype=np.int64))
+    table = np.asarray(list(points), dtype=np.int64).reshape(len(points), 1 + len(encoding.tables))
+    return Problem(
+        points=table[:, 1:],
+        context=table[:, 0],
+        stars=np.asarray([each.stars for each in scored], dtype=np.float64) - MIDDLE,
+        point=np.asarray(point, dtype=np.int64),
+        row=np.asarray(row, dtype=np.int64),
+        order=np.asarray([each.order for each in scored], dtype=np.float64),
+        looseness=np.asarray(
+            [each.noise * (OBSERVATIONAL_LOOSENESS if each.observational else 1.0) for each in scored],
+            dtype=np.float64,
+        ),
+        choices=tuple(choices),
+    )
+
+
+def without_choices(problem: Problem) -> Problem:
+    """`problem` with its star ratings alone."""
+    return replace(problem, choices=())
