@@ -197,7 +197,7 @@ def test_a_row_is_answered_passed_over_and_taken_back() -> None:
     assert (before.place, before.stars, before.best, before.answered) == (0, (3, None), 1, ())
     done = answered(starred(sitting, 5))
     assert done.row is None
-    assert summary_text(done) == "2 rows rated: 2 with stars, 1 choices of the best"
+    assert summary_text(done) == "2 rows rated: 2 with stars, 1 choice of the best"
     assert back(Sitting()) == Sitting()
 
 

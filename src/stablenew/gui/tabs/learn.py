@@ -145,6 +145,7 @@ class LearnTab(ttk.Frame):
 
     def rate(self, experiment_id: str) -> None:
         """Rate the rows of an experiment."""
+        self.window.notices.drop("experiment")
         self.show("rate")
         self.rating.begin(experiment_id)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CELL_COLUMNS = (("made", 56), ("failed", 56), ("missing", 64), ("rated", 56), ("mean", 64), ("sd", 56), ("seconds", 72))
 READ_AFTER_MS, COUNT_AFTER_MS = 400, 2_000
 """After something was said or ended; and while pictures are made."""
-NOTHING_YET = "No experiment yet. Design one: it tries settings against each other on the same prompts and seeds."
+NOTHING_YET = "Design one: it tries settings against each other on the same prompts and seeds."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,7 @@ class ExperimentsPage(ttk.Frame):
         state = self.chosen
         self.cells.delete(*self.cells.get_children())
         if state is None:
-            self.title.configure(text="")
+            self.title.configure(text="No experiment yet")
             self.about.configure(text=NOTHING_YET)
             self.show_progress()
             return

@@ -29,15 +29,19 @@ def add_text(master: tkinter.Misc, theme: Theme, text: str = "", style: str = "T
 
 
 class Halves(ttk.Panedwindow):
-    """Two panes side by side, the left one with `share` of the width when they are first seen."""
+    """Two panes side by side. The left one has `share` of the width, or what the person gave it, whatever is in them."""
 
     def __init__(self, master: tkinter.Misc, share: float) -> None:
         super().__init__(master, orient="horizontal")
         self._share = share
-        self.bind("<Map>", lambda _: self.after_idle(self._divide))
+        for sequence in ("<Map>", "<Configure>"):
+            self.bind(sequence, lambda _: self.after_idle(self._divide))
+        self.bind("<ButtonRelease-1>", lambda _: self._moved())
+
+    def _moved(self) -> None:
+        self._share = self.sashpos(0) / max(1, self.winfo_width())
 
     def _divide(self) -> None:
-        width = self.winfo_width()
-        if width > 1:
-            self.unbind("<Map>")
-            self.sashpos(0, round(width * self._share))
+        # Tk sizes the panes anew by their contents when those changed while nobody saw them.
+        if self.winfo_exists() and self.winfo_width() > 1 and len(self.panes()) > 1:
+            self.sashpos(0, round(self.winfo_width() * self._share))

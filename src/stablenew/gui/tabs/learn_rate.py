@@ -107,6 +107,7 @@ class RatePage(ttk.Frame):
         self._lay_out()
         bind_keys(self.table, self._acts())
         self.table.bind("<Configure>", lambda _: self._arrange())
+        self.bind("<Map>", lambda _: self.table.focus_set())
 
     def begin(self, experiment_id: str) -> None:
         """Read the rows of the experiment, and show the first."""
@@ -189,9 +190,11 @@ class RatePage(ttk.Frame):
         self.prompt.pack(side="left", fill="x", expand=True, padx=px(12))
         foot = ttk.Frame(self)
         foot.pack(side="bottom", fill="x", pady=(px(8), 0))
-        for text, command in (("Next row  ⏎", self.next_row), ("Skip  S", self.skip), ("Undo  U", self.undo)):
-            style = "primary" if command == self.next_row else "neutral"
-            ttk.Button(foot, text=text, command=command, bootstyle=style).pack(side="left", padx=(0, px(8)))
+        self.next_button = ttk.Button(foot, text="Next row  ⏎", command=self.next_row, bootstyle="primary")
+        self.skip_button = ttk.Button(foot, text="Skip  S", command=self.skip)
+        self.undo_button = ttk.Button(foot, text="Undo  U", command=self.undo)
+        for button in (self.next_button, self.skip_button, self.undo_button):
+            button.pack(side="left", padx=(0, px(8)))
         ttk.Button(foot, text="Keys  ?", bootstyle="ghost", command=lambda: self.sheet.open()).pack(side="right")
         self.hint = ttk.Label(foot, style="Muted.TLabel")
         self.hint.pack(side="left", padx=px(8))
@@ -280,6 +283,13 @@ class RatePage(ttk.Frame):
 
     def _show(self) -> None:
         sitting = self.sitting
+        able = {
+            self.next_button: sitting.row is not None and sitting.said_something,
+            self.skip_button: sitting.row is not None,
+            self.undo_button: bool(sitting.answered),
+        }
+        for button, possible in able.items():
+            button.configure(state="normal" if possible else "disabled")
         for place, tile in enumerate(self._tiles):
             tile.show(sitting.stars[place], best=sitting.best == place, marked=sitting.cursor == place)
 

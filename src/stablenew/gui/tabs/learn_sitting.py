@@ -114,7 +114,8 @@ def summary_text(sitting: Sitting) -> str:
     rows = len(sitting.answered)
     stars = sum(each is not None for _, given, _ in sitting.answered for each in given)
     bests = sum(best is not None for _, _, best in sitting.answered)
-    return f"{rows} row{'' if rows == 1 else 's'} rated: {stars} with stars, {bests} choices of the best"
+    best = f"{bests} choice{'' if bests == 1 else 's'} of the best"
+    return f"{rows} row{'' if rows == 1 else 's'} rated: {stars} with stars, {best}"
 
 
 def _at(sitting: Sitting, place: int) -> Sitting:
