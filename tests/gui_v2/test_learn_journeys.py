@@ -11,10 +11,12 @@ import pytest
 
 pytest.importorskip("ttkbootstrap", reason="the window needs the extra gui: pip install 'stablenew[gui]'")
 
+from stablenew.app import open_app
+from stablenew.gui.events import BackendChoice
 from stablenew.gui.main_window import TABS
 from stablenew.gui.tabs.learn import LearnTab
 from stablenew.gui.tabs.learn_context import Advisers
-from stablenew.learning.card_store import current_card
+from stablenew.learning.card_store import current_card, make_card
 from stablenew.learning.experiments import list_experiments, records_of_experiment
 from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
 from stablenew.learning.rating_fold import valid
@@ -53,6 +55,11 @@ def advise(workspace: Workspace, **asked: Any) -> Any:
 def next_batch(workspace: Workspace, **asked: Any) -> tuple[dict[str, Any], ...]:
     return ({"steps": 30, "cfg_scale": 4.0}, {"steps": 12, "cfg_scale": 6.0})
 
+
+TOY_PACK = """a red circle on a white background
+
+a blue square on a yellow background
+"""
 
 ADVISED = (*TABS[:-1], dataclasses.replace(TABS[-1], place=f"{__name__}:AdvisedTab"))
 
@@ -350,6 +357,69 @@ def test_a_card_is_made_applied_saved_exported_and_withdrawn(
     hand.wait(lambda: tab.cards.chosen and tab.cards.chosen.card.state == "withdrawn", "the card's new state")
     assert read_preset(workspace, "mine").settings["txt2img.steps"] == 20
     assert "disabled" in str(tab.cards.preset_button.cget("state"))
+
+
+def test_a_card_is_proved_in_blind_pairs(open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot) -> None:
+    """Pairs are made, judged by key, by mouse, and taken back; what was found stands in the card, stopped early too."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    made = make_card(workspace, adviser=lambda *_, **__: made_advice.advice())
+    assert made.card is not None
+    hand.click(tab.page_buttons["cards"])
+    hand.wait(lambda: tab.cards.chosen, "the card")
+    hand.click(tab.cards.prove_button)
+    hand.wait(lambda: any(notice.key == "proof" for notice in hand.window.notices.notices), "the question")
+    hand.click(hand.find("Make them"))
+    hand.wait(lambda: hand.shows("Judge them"), "the pairs")
+    hand.click(hand.find("Judge them"))
+    hand.wait(lambda: not tab.proving.pair.over, "the first pair")
+    shot(hand)
+    first = tab.proving.pair
+    hand.key("Right")
+    hand.wait(lambda: tab.proving.pair.answered == 1, "the second pair")
+    hand.key("Key-u")
+    hand.wait(lambda: tab.proving.pair == first, "the first pair again")
+    hand.click(tab.proving.tiles[0].canvas)
+    hand.wait(lambda: tab.proving.pair.answered == 1, "the second pair")
+    hand.key("Key-t")
+    hand.wait(lambda: tab.proving.pair.answered == 2, "the third pair")
+    hand.key("Escape")
+    hand.wait(lambda: tab.page == "cards" and current_card(workspace, "any").measured, "the outcome")
+    measured = current_card(workspace, "any").measured
+    assert measured is not None
+    assert measured.rate.pairs == 2
+
+
+def test_an_experiment_on_the_embedded_model(open_window: OpenWindow, workspace: Workspace, shot: Shot) -> None:
+    """Designed, run and rated on the model in the box: real pictures, without a server or a download."""
+    pytest.importorskip("torch")
+    path = workspace.root / "packs" / "toys.txt"
+    path.parent.mkdir(parents=True)
+    path.write_text(TOY_PACK)
+    hand = open_window(tabs=ADVISED, open_app=open_app, backend=BackendChoice(name="local"))
+    tab = learn_tab(hand)
+    choose_pack(hand, tab, path)
+    hand.click(tab.design.values.add_button)
+    row = tab.design.values.rows[0]
+    hand.type("steps", row.name_field)
+    hand.type("4,12", row.values_field)
+    hand.click(tab.design.baseline_box)
+    hand.wait(lambda: "2 cells x 4 rows" in tab.design.estimate.cget("text"), "the design")
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    assert tab.view.result is not None
+    assert tab.view.result.complete
+    hand.wait(lambda: tab.experiments.chosen and tab.experiments.chosen.made == 8, "the cells' counts")
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    hand.wait(lambda: all(tile._photo for tile in tab.rating._tiles), "the pictures")
+    shot(hand)
+    while tab.rating.sitting.row:
+        hand.key("Key-4")
+        hand.key("Key-2")
+        hand.key("Return")
+    hand.wait(lambda: len(said(workspace)) == 8, "the answers on disk")
 
 
 def test_the_design_survives_a_restart(open_window: OpenWindow, pack: Path) -> None:

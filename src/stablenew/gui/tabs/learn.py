@@ -18,10 +18,15 @@ from stablenew.gui.tabs.learn_design import DesignPage
 from stablenew.gui.tabs.learn_experiments import COUNT_AFTER_MS, ExperimentOrders, ExperimentsPage
 from stablenew.gui.tabs.learn_fold import ExperimentView
 from stablenew.gui.tabs.learn_orders import ExperimentDesk
+from stablenew.gui.tabs.learn_proof import PlannedProof, planned_proof
+from stablenew.gui.tabs.learn_prove import ProvePage
 from stablenew.gui.tabs.learn_rate import RatePage
+from stablenew.learning.blind_pairs import Proof
 from stablenew.learning.card_store import MadeCard, make_card
 from stablenew.learning.experiments import Experiment
 from stablenew.learning.recommendation import Recommendation
+from stablenew.learning.taste_card import TasteCard
+from stablenew.pipeline.proof_outcome import Conclusion
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
@@ -41,6 +46,7 @@ class LearnTab(ttk.Frame):
         self.desk = ExperimentDesk(window, self._stored, self._started)
         self._advisers = advisers or engine()
         self._due = False
+        self._to_judge: Proof | None = None
         self._memory = dict(window.recall(KEY))
         self.page = ""
         self._lay_out()
@@ -64,6 +70,7 @@ class LearnTab(ttk.Frame):
         if isinstance(event, (RunFinished, RunFailed)):
             self.experiments.read_soon()
             self.advice.changed()
+            self._offer_judging(event.run_id or "")
         elif isinstance(event, ExperimentAdvanced):
             self.experiments.read_soon(COUNT_AFTER_MS)
         elif isinstance(event, RatingsChanged):
@@ -81,7 +88,7 @@ class LearnTab(ttk.Frame):
             self._use_theme()
 
     def show(self, page: str) -> None:
-        """Bring a page to the front: one of PAGES, or "rate"."""
+        """Bring a page to the front: one of PAGES, or "rate" or "prove", which fill the tab."""
         for frame in self._frames.values():
             frame.pack_forget()
         self.page = page
@@ -132,13 +139,15 @@ class LearnTab(ttk.Frame):
         self.rating = RatePage(self, window, lambda: self.show("experiments"), lambda: self.show("advice"))
         advice = AdviceOrders(apply=self._apply, make_card=self._make_card, try_next=self._try_next)
         self.advice = AdvicePage(self, window, self._advisers, advice)
-        self.cards = CardsPage(self, window, lambda: self.show("advice"))
+        self.cards = CardsPage(self, window, lambda: self.show("advice"), self.prove)
+        self.proving = ProvePage(self, window, self._judged)
         self._frames: Mapping[str, ttk.Frame] = {
             "design": self.design,
             "experiments": self.experiments,
             "rate": self.rating,
             "advice": self.advice,
             "cards": self.cards,
+            "prove": self.proving,
         }
 
     # What the pages ask for.
@@ -148,6 +157,46 @@ class LearnTab(ttk.Frame):
         self.window.notices.drop("experiment")
         self.show("rate")
         self.rating.begin(experiment_id)
+
+    def prove(self, card: TasteCard) -> None:
+        """Compare the card's settings with the old ones in blind pairs; pictures that are missing are made first."""
+        workspace = self.window.workspace
+        self.window.jobs.start(lambda: planned_proof(workspace, card), self._proof_planned)
+
+    def _proof_planned(self, planned: PlannedProof) -> None:
+        if not planned.missing:
+            self._judge(planned.proof)
+            return
+        text = f"{planned.missing} pairs are to be made for this, with {planned.proof.backend}."
+        make = Action(label="Make them", do=lambda: self._make_pairs(planned))
+        actions = [make]
+        if planned.missing < planned.pairs:
+            actions.append(Action(label="Judge those there are", do=lambda: self._judge(planned.proof)))
+        self.window.notify(Notice(text=text, actions=tuple(actions), key="proof"))
+
+    def _make_pairs(self, planned: PlannedProof) -> None:
+        self._to_judge = planned.proof
+        self.desk.prove(planned)
+
+    def _judge(self, proof: Proof) -> None:
+        self.window.notices.drop("proof")
+        self._to_judge = None
+        self.window.select(KEY)
+        self.show("prove")
+        self.proving.begin(proof)
+
+    def _judged(self, done: Conclusion) -> None:
+        said = ". ".join(each.rstrip(".") for each in (*done.said, *(each.said for each in done.presets)))
+        self.window.notify(Notice(text=f"Card {done.card.name}: {said}", key="proof"))
+        self.advice.changed()
+        self.cards.choose(done.card.name)
+        self.show("cards")
+
+    def _offer_judging(self, run_id: str) -> None:
+        proof = self._to_judge
+        if proof is not None and proof.proof_id == run_id:
+            judge = Action(label="Judge them", do=lambda: self._judge(proof))
+            self.window.notify(Notice(text=f"The pairs of card {proof.card} are made.", actions=(judge,), key="proof"))
 
     def _stop(self) -> None:
         self.desk.stop(now=self.view.stopping)
@@ -228,6 +277,7 @@ class LearnTab(ttk.Frame):
         self.rating.use_theme()
         self.advice.use_theme()
         self.cards.use_theme()
+        self.proving.use_theme()
 
     def _design_edited(self) -> None:
         self._remember(self.design.memory())

@@ -23,7 +23,7 @@ from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_strip import PictureStrip, ProofPicture
 from stablenew.gui.tabs.learn_words import counted
 from stablenew.learning.card_store import card_history, list_cards
-from stablenew.learning.card_text import card_lines, evidence_line, history_lines, state_line, value_text
+from stablenew.learning.card_text import card_lines, evidence_line, history_lines, settings_rows, state_line
 from stablenew.learning.taste_card import TasteCard
 from stablenew.pipeline.card_exports import CARD_FORMS, CardForm, ExportedCard, export_card, write_export
 from stablenew.pipeline.card_presets import apply_card, card_difference
@@ -71,9 +71,11 @@ def propose_card(workspace: Workspace, name: str) -> ProposeSettings:
 class CardsPage(ttk.Frame):
     """The list on the left, the chosen card on the right. `make` is called where the person wants one made."""
 
-    def __init__(self, master: tkinter.Misc, window: StableNewGUI, make: Callable[[], None]) -> None:
+    def __init__(
+        self, master: tkinter.Misc, window: StableNewGUI, make: Callable[[], None], prove: Callable[[TasteCard], None]
+    ) -> None:
         super().__init__(master)
-        self._window, self._make = window, make
+        self._window, self._make, self._prove = window, make, prove
         self.looks: dict[str, CardLook] = {}
         self._wanted = ""
         self._chart: IntervalChart | None = None
@@ -140,6 +142,7 @@ class CardsPage(ttk.Frame):
             row, text="Apply...", bootstyle="primary", command=lambda: self._with_chosen(self._apply)
         )
         self.preset_button = ttk.Button(row, text="Save as preset...", command=lambda: self._with_chosen(self._preset))
+        self.prove_button = ttk.Button(row, text="Prove", command=lambda: self._with_chosen(self._prove))
         self.more = ttk.Menubutton(row, text="Export ")
         menu = ttk.Menu(self.more, tearoff=False)
         menu.add_command(label="As a page in the browser", command=lambda: self._with_chosen(self._page))
@@ -148,9 +151,10 @@ class CardsPage(ttk.Frame):
             menu.add_command(label=_FORM_NAMES[form], command=command)
         self.more.configure(menu=menu)
         self.withdraw_button = ttk.Button(row, text="Withdraw...", command=lambda: self._with_chosen(self._withdraw))
-        self.buttons = (self.apply_button, self.preset_button, self.more, self.withdraw_button)
+        self.buttons = (self.apply_button, self.prove_button, self.preset_button, self.more, self.withdraw_button)
         for button in self.buttons:
             button.pack(side="left", padx=(0, px(8)))
+        ttk.ToolTip(self.prove_button, text="Blind pairs: the old settings against the card's", delay=600)
         ttk.ToolTip(self.apply_button, text="Shows what would change in Run before anything does", delay=600)
 
     # What is seen.
@@ -181,7 +185,7 @@ class CardsPage(ttk.Frame):
             return
         card = look.card
         if card.state == "withdrawn":
-            for button in (self.preset_button, self.withdraw_button):
+            for button in (self.prove_button, self.preset_button, self.withdraw_button):
                 button.configure(state="disabled")
         ttk.Label(self._body, text=card.name, style="Title.TLabel").pack(anchor="w")
         add_text(self._body, theme, evidence_line(card), "Muted.TLabel")
@@ -210,19 +214,22 @@ class CardsPage(ttk.Frame):
             add_text(self._body, theme, line, "SmallMuted.TLabel")
 
     def _show_settings(self, card: TasteCard) -> None:
-        px = self._window.theme.px
-        names = list(card.settings)
+        px, rows = self._window.theme.px, settings_rows(card)
         table = ttk.Treeview(
-            self._body, columns=("old", "new"), height=max(1, len(names)), selectmode="none", takefocus=False
+            self._body,
+            columns=("old", "new", "brings"),
+            height=max(1, len(rows)),
+            selectmode="none",
+            takefocus=False,
         )
-        for column, text in (("#0", "setting"), ("old", "old"), ("new", "the card's")):
+        columns = (("#0", "setting", 120), ("old", "old", 100), ("new", "the card's", 100), ("brings", "brings", 200))
+        for column, text, width in columns:
             table.heading(column, text=text, anchor="w")
-            table.column(column, width=px(140), anchor="w", stretch=True)
+            table.column(column, width=px(width), anchor="w", stretch=True)
         table.tag_configure("changed", foreground=self._window.theme.palette.accent)
-        for name in names:
-            old, new = card.baseline.get(name), card.settings[name]
-            tags = ("changed",) if old != new else ()
-            table.insert("", "end", text=name, values=(value_text(old), value_text(new)), tags=tags)
+        for name, *values in rows:
+            changed = card.baseline.get(name) != card.settings[name]
+            table.insert("", "end", text=name, values=values, tags=("changed",) if changed else ())
         table.pack(fill="x", pady=(px(8), 0))
 
     # What the person does.

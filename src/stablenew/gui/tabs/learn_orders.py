@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stablenew.gui.events import BackendChanged, BackendChoice
 from stablenew.gui.notices import Action, Notice
 from stablenew.gui.tabs.learn_draft import Designed, store_experiment
+from stablenew.gui.tabs.learn_proof import PlannedProof, start_proof
 from stablenew.learning.experiments import Experiment, read_experiment
 from stablenew.pipeline.cost import describe, is_large
 
@@ -43,6 +44,17 @@ class ExperimentDesk:
         workspace = self._window.workspace
         self._window.jobs.start(lambda: read_experiment(workspace, experiment_id), self._run)
 
+    def prove(self, planned: PlannedProof) -> None:
+        """Make the pairs that are missing of a comparison, on its own backend."""
+        proof, workspace = planned.proof, self._window.workspace
+
+        def begin() -> None:
+            controller = self._window.controller
+            if controller is not None:
+                self._window.jobs.start(lambda: start_proof(controller, workspace, proof))
+
+        self._on_backend(BackendChoice(name=proof.backend, url=proof.backend_url), begin)
+
     def stop(self, *, now: bool) -> None:
         """End it after the picture being made, or `now`, inside it."""
         controller = self._window.controller
@@ -57,7 +69,7 @@ class ExperimentDesk:
         if event.state == "ready":
             waiting[1]()
         else:
-            self._window.notify(Notice(text=f"The experiment cannot start: {event.problem}", severity="bad"))
+            self._window.notify(Notice(text=f"It cannot start: {event.problem}", severity="bad"))
 
     def _store(self, designed: Designed, then: Callable[[Experiment], None]) -> None:
         window = self._window
@@ -74,7 +86,10 @@ class ExperimentDesk:
 
     def _run(self, experiment: Experiment) -> None:
         choice = BackendChoice(name=experiment.backend, url=experiment.backend_url)
-        begin = partial(self._begin, experiment.experiment_id)
+        self._on_backend(choice, partial(self._begin, experiment.experiment_id))
+
+    def _on_backend(self, choice: BackendChoice, begin: Callable[[], None]) -> None:
+        """Do it once this backend is open and has answered."""
         backend = self._window.backend
         if backend is not None and backend.state == "ready" and _is_it(backend.choice, choice):
             begin()

@@ -29,7 +29,7 @@ def add_text(master: tkinter.Misc, theme: Theme, text: str = "", style: str = "T
 
 
 class Halves(ttk.Panedwindow):
-    """Two panes side by side. The left one has `share` of the width, or what the person gave it, whatever is in them."""
+    """Two panes side by side. The left one has `share` of the width, or what the person gave it."""
 
     def __init__(self, master: tkinter.Misc, share: float) -> None:
         super().__init__(master, orient="horizontal")

@@ -1,0 +1,171 @@
+"""Prove a card: two pictures of one prompt and seed, the old settings and the card's, and which is better."""
+
+from __future__ import annotations
+
+import time
+import tkinter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ttkbootstrap as ttk
+
+from stablenew.gui.keys import bind_keys
+from stablenew.gui.pictures.loader import PictureLoader
+from stablenew.gui.tabs.learn_proof import Judging, Pair
+from stablenew.gui.tabs.learn_tile import PictureTile
+from stablenew.learning.blind_pairs import Proof
+from stablenew.learning.rater_checks import Answer
+from stablenew.pipeline.proof_outcome import Conclusion
+
+if TYPE_CHECKING:
+    from stablenew.gui.main_window import StableNewGUI
+
+BUTTONS: tuple[tuple[str, Answer, tuple[str, ...]], ...] = (
+    ("Left  ←", "left", ("Left", "1")),
+    ("Right  →", "right", ("Right", "2")),
+    ("Equal  T", "tie", ("t", "equal")),
+    ("Skip  S", "skip", ("s",)),
+)
+
+
+class ProvePage(ttk.Frame):
+    """Asks pair by pair. `ended` is told what came of it, also where the person stopped early."""
+
+    def __init__(self, master: tkinter.Misc, window: StableNewGUI, ended: Callable[[Conclusion], None]) -> None:
+        px = window.theme.px
+        super().__init__(master, padding=(px(16), px(12), px(16), px(8)))
+        self._window, self._ended = window, ended
+        self._judging: Judging | None = None
+        self._waiting = False
+        self._since = 0.0
+        self.pair = Pair()
+        self.loader = PictureLoader(window.bridge.call, self._ready)
+        self._lay_out()
+        self.bind("<Map>", lambda _: self.table.focus_set())
+
+    def begin(self, proof: Proof) -> None:
+        """Ask about the pairs of `proof`, from the first that was not answered."""
+        workspace, who = self._window.workspace, self._window.ratings.who
+        self._judging, self.pair = None, Pair()
+        self._show()
+
+        def opened() -> tuple[Judging, Pair]:
+            judging = Judging(workspace, proof, who)
+            return judging, judging.pair()
+
+        self._window.jobs.start(opened, self._opened, key="judging")
+
+    def use_theme(self) -> None:
+        """Take on the theme's colours."""
+        self.table.configure(background=self._window.theme.palette.background)
+        for tile in self.tiles:
+            tile.use_theme()
+
+    def destroy(self) -> None:
+        """End the decoding threads as well."""
+        self.loader.close()
+        super().destroy()
+
+    # What the keys and buttons do.
+
+    def answer(self, answer: Answer) -> None:
+        """Say which is better, and go on; nothing while the answer before is on its way to the disk."""
+        judging = self._judging
+        if judging is not None and not self.pair.over:
+            decided_ms = round((time.monotonic() - self._since) * 1000)
+            self._work(lambda: judging.answer(answer, decided_ms))
+
+    def undo(self) -> None:
+        """Take the last answer back."""
+        if self._judging is not None:
+            self._work(self._judging.undo)
+
+    def leave(self) -> None:
+        """End the sitting: what was found so far is kept with the card."""
+        judging = self._judging
+        if judging is not None and not self._waiting:
+            self._judging = None
+            self._window.jobs.start(judging.conclude, self._ended)
+
+    # Parts.
+
+    def _lay_out(self) -> None:
+        px, theme = self._window.theme.px, self._window.theme
+        head = ttk.Frame(self)
+        head.pack(fill="x", pady=(0, px(8)))
+        ttk.Button(head, text="Stop  Esc", command=self.leave, padding=(px(8), px(2))).pack(side="left")
+        self.counts = ttk.Label(head, style="Muted.TLabel")
+        self.counts.pack(side="right")
+        self.prompt = ttk.Label(head, anchor="w")
+        self.prompt.pack(side="left", fill="x", expand=True, padx=px(12))
+        foot = ttk.Frame(self)
+        foot.pack(side="bottom", fill="x", pady=(px(8), 0))
+        self.buttons: dict[Answer, ttk.Button] = {}
+        for text, answer, _ in BUTTONS:
+            style = "primary" if answer in ("left", "right") else "neutral"
+            button = ttk.Button(foot, text=text, command=partial(self.answer, answer), bootstyle=style)
+            button.pack(side="left", padx=(0, px(8)))
+            self.buttons[answer] = button
+        ttk.Button(foot, text="Undo  U", command=self.undo).pack(side="left", padx=(0, px(8)))
+        self.hint = ttk.Label(foot, style="Muted.TLabel")
+        self.hint.pack(side="left", padx=px(8))
+        self.table = tkinter.Frame(self, takefocus=True, background=theme.palette.background, width=1, height=1)
+        self.table.pack(fill="both", expand=True)
+        self.tiles = tuple(
+            PictureTile(self.table, self._window, partial(self.answer, side)) for side in ("left", "right")
+        )
+        for tile, place in zip(self.tiles, (0.0, 0.5), strict=True):
+            tile.place(relx=place, rely=0, relwidth=0.5, relheight=1)
+        self.tiles[0].canvas.bind("<Configure>", lambda _: self._want(), add=True)
+        acts = {key: partial(self.answer, answer) for _, answer, keys in BUTTONS for key in keys}
+        bind_keys(self.table, {**acts, "u": self.undo, "Escape": self.leave})
+
+    # What is seen.
+
+    def _opened(self, found: tuple[Judging, Pair]) -> None:
+        self._judging = found[0]
+        self._take(found[1])
+        self.table.focus_set()
+
+    def _work(self, work: Callable[[], Pair]) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._window.jobs.start(work, self._take, failed=self._failed)
+
+    def _failed(self, exc: Exception) -> None:
+        self._waiting = False
+        self._window.report(exc)
+
+    def _take(self, pair: Pair) -> None:
+        self._waiting = False
+        self.pair, self._since = pair, time.monotonic()
+        if pair.over:
+            self.leave()
+        self._show()
+
+    def _show(self) -> None:
+        pair = self.pair
+        self.prompt.configure(text=pair.prompt.replace("\n", " "))
+        self.counts.configure(text=f"{pair.answered} of {pair.pairs} answered" if pair.pairs else "")
+        self.hint.configure(text=pair.hint)
+        for button in self.buttons.values():
+            button.configure(state="disabled" if pair.over else "normal")
+        for tile in self.tiles:
+            tile.clear()
+        self._want()
+
+    def _want(self) -> None:
+        paths = [path for path in (self.pair.left, self.pair.right) if path is not None]
+        if paths and min(self.tiles[0].room) > 1:
+            self.loader.want(paths, self.tiles[0].room)
+            for path in paths:
+                self._ready(path)
+
+    def _ready(self, path: Path) -> None:
+        loaded = self.loader.get(path)
+        if loaded is not None:
+            for tile, shown in zip(self.tiles, (self.pair.left, self.pair.right), strict=True):
+                if shown == path:
+                    tile.show_picture(loaded)
