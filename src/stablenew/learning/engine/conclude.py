@@ -9,7 +9,9 @@ from typing import Any
 from stablenew.learning.engine.advisor import Belief, believe
 from stablenew.learning.engine.arrays import Ints
 from stablenew.learning.engine.assess import Assessment, Candidate, Normal, assess
+from stablenew.learning.engine.from_evidence import part_to_fit
 from stablenew.learning.engine.main_effects import MainEffect
+from stablenew.learning.engine.significance import evidence_for_settings
 from stablenew.learning.evidence import Evidence, Scored
 from stablenew.learning.matched_effects import MatchedValue, confounded, matched_values, seed_share
 from stablenew.learning.recommendation import (
@@ -28,6 +30,10 @@ LEAST_RATINGS = 24
 LARGEST_SD = 0.45
 CERTAINTY = 0.9
 """How probable it must be that the advised settings are better than the baseline."""
+LEAST_RATIO = 2.0
+"""How much likelier (its logarithm) the ratings must be with settings that matter than without: plain noise comes to 1.4
+or less in 95 % of worlds with 24 ratings, and to less with more (docs/benchmarks.md).
+"""
 PROOF_IMAGES = 6
 NOT_TESTED_SHOWN = 12
 FEW_OWN = 12
@@ -38,7 +44,9 @@ def conclude(evidence: Evidence, baseline: Settings, context: str, purpose: Purp
     belief = believe(evidence, baseline, context)
     found = assess(belief, evidence.scored, for_time=purpose == "time")
     own = [each for each in evidence.scored if each.context == context]
-    reason = _missing(evidence, found, purpose)
+    part = part_to_fit(evidence, belief.encoding, context)
+    matters = evidence_for_settings(part, belief.encoding, belief.posterior.hyper)
+    reason = _missing(evidence, found, purpose, matters)
     advised = found.best if not reason else found.baseline
     settings = _settings(belief, advised.row, baseline)
     return Recommendation(
@@ -65,11 +73,16 @@ def conclude(evidence: Evidence, baseline: Settings, context: str, purpose: Purp
     )
 
 
-def _missing(evidence: Evidence, found: Assessment, purpose: Purpose) -> str:
+def _missing(evidence: Evidence, found: Assessment, purpose: Purpose, matters: float) -> str:
     """Why there is no advice; empty where there is."""
     count = len(evidence.scored) + len(evidence.preferred)
     if count < LEAST_RATINGS:
         return f"{count} ratings are too few: {LEAST_RATINGS} are the least that anything is concluded from"
+    if matters < LEAST_RATIO:
+        return (
+            "chance and the mood of a row explain the ratings as well as the settings do (log likelihood ratio "
+            f"{matters:.1f}, and {LEAST_RATIO:g} is asked for)"
+        )
     if found.best.stars.sd >= LARGEST_SD:
         return (
             f"what the best settings would get is known to {found.best.stars.sd:.2f} stars (one standard deviation), "
