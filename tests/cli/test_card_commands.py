@@ -57,6 +57,20 @@ def test_a_card_is_made_and_shown_by_its_model(run, workspace: Workspace) -> Non
     assert "version 1, " in run("card", "show", "dream-portraits", "--history").stdout
 
 
+def test_the_old_settings_can_be_named(run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    """`--baseline` goes to the adviser typed; a value out of range is an error."""
+    asked = {}
+
+    def advise(workspace: Workspace, **question: object) -> Recommendation:
+        asked.update(question)
+        return advice()
+
+    monkeypatch.setattr("stablenew.learning.card_store._adviser", lambda: advise)
+    run("card", "dream", "--baseline", "steps=20", "--baseline", "cfg=7")
+    assert asked["baseline"] == {"txt2img.steps": 20, "txt2img.cfg_scale": 7.0}
+    run("card", "dream", "--baseline", "steps=0", code=1)
+
+
 def test_without_evidence_the_reason_is_said(run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """No card is made, the advice's own words are printed, and that is no error."""
     give(monkeypatch, advice(enough=False, reason="8 ratings, at least 24 are needed", statements=("rate more",)))

@@ -49,6 +49,7 @@ def card() -> None:
     show_default=True,
     help="What counts.",
 )
+@click.option("--baseline", multiple=True, metavar="NAME=VALUE", help="An old setting [default: the usual one].")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it as a page too.")
 @who_option
 @workspace_option
@@ -57,6 +58,7 @@ def make(
     model: str | None,
     prompt_class: str | None,
     purpose: Any,
+    baseline: tuple[str, ...],
     html: Path | None,
     who: str | None,
     workspace: Workspace,
@@ -66,7 +68,14 @@ def make(
     from stablenew.learning.card_store import make_card
     from stablenew.learning.prompt_class import ANY
 
-    made = make_card(workspace, model=model or ANY, prompt_class=prompt_class or ANY, who=who, purpose=purpose)
+    made = make_card(
+        workspace,
+        model=model or ANY,
+        prompt_class=prompt_class or ANY,
+        who=who,
+        purpose=purpose,
+        baseline=_typed(baseline, "--baseline"),
+    )
     if as_json:
         _print_json({"stored": made.stored, "said": made.said, "card": made.card and made.card.to_dict()})
         return
@@ -149,17 +158,13 @@ def export(name: str, form: CardForm, output: Path | None, workspace: Workspace)
 @workspace_option
 def apply_command(name: str, preset: str | None, settings: tuple[str, ...], yes: bool, workspace: Workspace) -> None:
     """Show what a card changes against a preset (or the defaults), and store it as that preset."""
-    from stablenew.config import parse_value, resolve_setting
     from stablenew.pipeline.card_presets import apply_card, card_difference
     from stablenew.pipeline.presets import list_presets, read_preset
-    from stablenew.run_request import parse_assignments
 
     target = preset or name
     exists = target in list_presets(workspace)
     current = dict(read_preset(workspace, target).settings) if exists else {}
-    for given, value in parse_assignments(settings, "--set").items():
-        setting = resolve_setting(given)
-        current[setting.path] = parse_value(setting, value)
+    current |= _typed(settings, "--set")
     found = card_difference(workspace, name, current)
     _print_difference(found, f"preset {target}" if exists else "the defaults")
     if not (yes or click.confirm(f"store as preset {target}{' (it changes)' if exists else ''}?")):
@@ -181,6 +186,18 @@ def withdraw(name: str, reason: str, workspace: Workspace) -> None:
     click.echo(f"card {name} is withdrawn, and the old settings are in use again")
     for each in presets:
         click.echo(each.said)
+
+
+def _typed(texts: tuple[str, ...], option: str) -> dict[str, Any]:
+    """Path -> value of settings as a person typed them. Raises click.BadParameter, UnknownSetting, InvalidSetting."""
+    from stablenew.config import parse_value, resolve_setting
+    from stablenew.run_request import parse_assignments
+
+    found = {}
+    for name, value in parse_assignments(texts, option).items():
+        setting = resolve_setting(name)
+        found[setting.path] = parse_value(setting, value)
+    return found
 
 
 def _show(shown: TasteCard) -> None:

@@ -15,6 +15,7 @@ from stablenew.learning.prompt_class import ANY
 from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
 from stablenew.learning.safe_name import safe_name
+from stablenew.learning.search_space import Settings
 from stablenew.learning.taste_card import (
     CardEvent,
     ProofImage,
@@ -30,7 +31,7 @@ SUFFIX = ".jsonl"
 IMAGES = 6
 
 Adviser = Callable[..., Recommendation]
-"""`advice.advise`: (workspace, *, model, pack, who, purpose) -> Recommendation."""
+"""`advice.advise`: (workspace, *, model, pack, who, purpose, baseline) -> Recommendation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +54,19 @@ def make_card(
     prompt_class: str = ANY,
     who: str | None = None,
     purpose: Purpose = "quality",
+    baseline: Settings | None = None,
     adviser: Adviser | None = None,
     now: datetime | None = None,
 ) -> MadeCard:
     """The card that today's ratings make, stored as a new version where it differs from the last one.
 
     Without enough evidence nothing is stored and an earlier version stands. Settings that lost a blind comparison stay
-    withdrawn. Raises what the adviser raises where there is no record.
+    withdrawn. `baseline` are the old settings, as far as they are not the usual ones. Raises InputError where no rated
+    picture is of the model and class, or they were all made with the same settings.
     """
     advise = adviser or _adviser()
     asked = {"model": None if model == ANY else model, "pack": None if prompt_class == ANY else prompt_class}
-    advice = advise(workspace, **asked, who=who, purpose=purpose)
+    advice = advise(workspace, **asked, who=who, purpose=purpose, **({"baseline": baseline} if baseline else {}))
     name, history = _own_history(workspace, model, prompt_class, who)
     before = history[-1] if history else None
     if not advice.enough:
