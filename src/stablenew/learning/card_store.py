@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 
 from stablenew.errors import InputError, NotFound
@@ -129,8 +128,9 @@ def keep_version(
 
 
 def _adviser() -> Adviser:
-    adviser: Adviser = import_module("stablenew.learning.advice").advise
-    return adviser
+    from stablenew.learning.advice import advise
+
+    return advise
 
 
 def _versions(workspace: Workspace, name: str) -> tuple[TasteCard, ...]:

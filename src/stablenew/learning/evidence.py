@@ -94,8 +94,8 @@ def gather_evidence(
     """What `ratings` say about the settings of `records`, neither in any particular order.
 
     Each person's last stars for a record count, `who`: only that person's. Lines that nobody said (`weak`) count
-    where no person gave stars, with WEAK_NOISE unless there are no others at all. `context_of` a record is where it
-    was seen; `noise_of` a rating's timestamp how much it has faded.
+    where no person gave stars, with WEAK_NOISE unless there are no others at all; their choices only where no person
+    said anything. `context_of` a record is where it was seen; `noise_of` a rating's timestamp how much it has faded.
     """
     by_id = {record.run.record_id: record for record in records}
     ordered = in_order(ratings)
@@ -119,7 +119,9 @@ def gather_evidence(
         noise = weak * noise_of(said.rating.timestamp)
         scored.append(_scored(record, settings[record.run.record_id], said, len(scored), context_of(record), noise))
     preferred: list[Preferred] = []
-    for rating in (line for lines in standing.values() for line in lines if line.better_than):
+    choices = [line for lines in standing.values() for line in lines if line.better_than]
+    by_people = any(not line.weak for lines in standing.values() for line in lines)
+    for rating in (line for line in choices if not (line.weak and by_people)):
         pictures = [rating.record_id, *(other.record_id for other in rating.better_than)]
         if not all(name in settings and space.covers(settings[name]) for name in pictures):
             unusable += 1
