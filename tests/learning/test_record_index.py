@@ -24,15 +24,17 @@ from tests.learning.archive import (
     write_lines,
 )
 
-from stablenew.errors import InputError, NotFound
-from stablenew.learning import index_store
+from stablenew.errors import InputError, NotFound, RecordError
+from stablenew.learning import index_catch_up, index_store
 from stablenew.learning.index_files import FileState
 from stablenew.learning.index_rows import RowWriter
 from stablenew.learning.learning_feedback import RatingWriter, undo_of
 from stablenew.learning.learning_reader import UnreadableLine
 from stablenew.learning.learning_record import LearningRecord
+from stablenew.learning.line_scan import ScannedLine
 from stablenew.learning.record_filter import parse_condition
 from stablenew.learning.record_index import Query, RecordIndex
+from stablenew.learning.record_packs import PACK_SUFFIX
 
 LATE = "2026-12-01T00:00:00Z"
 RECORDS = [
@@ -224,27 +226,21 @@ def test_two_records_on_one_line_are_damage(tmp_path: Path) -> None:
         assert [each.line_number for each in index.damage()] == [2, 4, 5, 6]
 
 
-def test_an_interrupted_catch_up_is_taken_up_again(
-    index: RecordIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was remembered of the tables is forgotten with the transaction that made it, and nothing is lost."""
+def test_what_a_pack_gives_before_it_breaks_off_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a scan has it: the lines before the error, damaged ones said, and that the file cannot be read."""
 
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    def breaking_off(_: Path) -> Iterator[ScannedLine]:
+        for place in range(70):
+            data = b"{torn" if place == 66 else make_record(f"r{place}").to_line()
+            yield ScannedLine(place, data, len(data), True)
+        raise RecordError("the rest is gone")
 
-    index.catch_up()
-    path = folder / "records" / "run-new.jsonl"
-    write_lines(path, make_record("new", run_id="new", steps=77, prompt="heron"))
-    with monkeypatch.context() as patch:
-        patch.setattr(RowWriter, "settle", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            index.catch_up()
-    path.unlink()
-    write_lines(path, make_record("other", run_id="new", steps=78, prompt="egret"))
-    write_lines(path, make_record("new", run_id="new", steps=77, prompt="heron"))
-    truth = naive_records(folder)
-    assert group_sums(index.groups(["steps", "run_id"])) == naive_groups(truth, ["steps", "run_id"])
-    assert ids(index, words="heron") == ["new"]
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / f"a{PACK_SUFFIX}").touch()
+    monkeypatch.setattr(index_catch_up, "pack_lines", breaking_off)
+    with open_index(tmp_path) as index:
+        assert index.overview().records.n == 69
+        assert sorted(each.line_number for each in index.damage()) == [0, 67]
 
 
 def test_damage_is_remembered_with_file_line_and_reason(index: RecordIndex, folder: Path) -> None:

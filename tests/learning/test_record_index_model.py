@@ -86,6 +86,11 @@ class Archive(RuleBasedStateMachine):
     def delete(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
 
+    @rule(kept=names)
+    def delete_all_but(self, kept: str) -> None:
+        for name in set(FILES) - {kept}:
+            self.path(name).unlink(missing_ok=True)
+
     @rule(name=names, other=names, in_place=st.booleans())
     def replace(self, name: str, other: str, in_place: bool) -> None:
         if self.path(other).exists():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice, repeat
 from pathlib import Path
@@ -40,6 +40,8 @@ from stablenew.learning.record_packs import is_pack, pack_lines
 from stablenew.learning.record_wire import decode_record, decode_records
 
 LINES_AT_ONCE = 200_000
+_FORGOTTEN_AT_ONCE = 500
+_PACKED_AT_ONCE = 64
 DAMAGE_KEPT = 1000
 """So many damaged lines of one file are remembered one by one; the rest are only counted."""
 
@@ -79,8 +81,8 @@ class CatchUp:
         """Read everything new. Raises sqlite3.Error; what is committed by then is right as far as it goes."""
         self._done = CaughtUp()
         while self._is_behind():
-            self._begin()
             try:
+                self._begin()
                 self._some_files()
                 self._db.execute("COMMIT")
             except BaseException:
@@ -115,9 +117,7 @@ class CatchUp:
     def _some_files(self) -> None:
         """Within a transaction: forget what is gone and read on, until the budget of lines is used up."""
         found, states = files_on_disk(*self._folders), load_states(self._db)
-        for which in states.keys() - found.keys():
-            self._forget(states[which])
-            self._db.execute("DELETE FROM file WHERE id = ?", (states[which].id,))
+        self._forget_files([states[which] for which in states.keys() - found.keys()])
         for which, file in found.items():
             state = states.get(which)
             if state is None:
@@ -130,32 +130,55 @@ class CatchUp:
         self._rows.settle()
         self._rating_rows.settle()
 
+    def _forget_files(self, gone: list[FileState]) -> None:
+        records = [state.id for state in gone if state.kind == "record"]
+        for start in range(0, len(records), _FORGOTTEN_AT_ONCE):
+            self._rows.forget(records[start : start + _FORGOTTEN_AT_ONCE])
+        for state in gone:
+            if state.kind == "rating":
+                self._rating_rows.forget_file(state.id)
+            self._db.execute("DELETE FROM damage WHERE file = ?", (state.id,))
+            self._db.execute("DELETE FROM file WHERE id = ?", (state.id,))
+        self._done.forgotten += len(gone)
+
     def _forget(self, state: FileState) -> None:
         self._forget_rows(state, 0)
         self._db.execute("DELETE FROM damage WHERE file = ?", (state.id,))
         self._done.forgotten += 1
 
     def _forget_rows(self, state: FileState, offset: int) -> None:
-        (self._rows if state.kind == "record" else self._rating_rows).forget_file(state.id, offset)
+        if state.kind == "record":
+            self._rows.forget([state.id], offset)
+        else:
+            self._rating_rows.forget_file(state.id, offset)
         state.open = 0
 
     def _read_pack(self, state: FileState, found: Found) -> None:
         """Read a pack, which never grows: all of it, and what was read of it before is forgotten."""
-        if state.size >= 0:
+        if state.size >= 0 or state.lines:
             self._forget(state)
         state.lines = state.damaged = 0
         try:
-            for line in pack_lines(found.path):
-                problem = self._read_record(state, found.path, line)
+            for lines in _some_at_a_time(pack_lines(found.path)):
+                self._read_packed(state, found.path, lines)
+            state.note_pack(found.seen)
+        except (OSError, InputError, RecordError) as exc:
+            self._note_unreadable(state, exc)
+        self._took(state.lines)
+        save_state(self._db, state)
+
+    def _read_packed(self, state: FileState, path: Path, lines: list[ScannedLine]) -> None:
+        try:
+            records = [decode_record(line.data or b"") for line in lines]
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            for line in lines:
+                problem = self._read_record(state, path, line)
                 if problem is not None:
                     self._note_damage(state, problem)
                 state.lines += 1
-            state.note_pack(found.seen)
-        except (OSError, InputError, RecordError) as exc:
-            self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, unreadable_file(exc)))
-            state.settled = 0
-        self._took(state.lines)
-        save_state(self._db, state)
+            return
+        self._rows.add(records, state.id, [line.offset for line in lines], [line.size for line in lines])
+        state.lines += len(lines)
 
     def _read_on(self, state: FileState, found: Found) -> None:
         """Read what is new in one file, from its start when it is not what it was."""
@@ -176,8 +199,7 @@ class CatchUp:
                     state.settled = 0
             self._db.execute("DELETE FROM damage WHERE file = ? AND line = 0", (state.id,))
         except OSError as exc:
-            self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, unreadable_file(exc)))
-            state.settled = 0
+            self._note_unreadable(state, exc)
         save_state(self._db, state)
 
     def _read_lines(self, state: FileState, path: Path, file: BinaryIO) -> None:
@@ -191,7 +213,7 @@ class CatchUp:
     def _read_block(self, state: FileState, path: Path, block: LineBlock) -> None:
         """Add what whole lines hold, all at once when nothing is wrong with any of them."""
         sizes = block.sizes[: self._budget]
-        starts = list(accumulate(sizes, lambda start, size: start + size + 1, initial=block.offset))
+        starts = list(accumulate([size + 1 for size in sizes], initial=block.offset))
         try:
             records = decode_records(block.data, sizes)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -240,7 +262,28 @@ class CatchUp:
             self._rating_rows.add(read, state.id, line.offset)
         return read if isinstance(read, UnreadableLine) else None
 
+    def _note_unreadable(self, state: FileState, error: Exception) -> None:
+        """Remember that the file cannot be read, until it can."""
+        self._db.execute("DELETE FROM damage WHERE file = ? AND line = 0", (state.id,))
+        self._db.execute("INSERT INTO damage VALUES (?, 0, ?)", (state.id, unreadable_file(error)))
+        state.settled = 0
+
     def _note_damage(self, state: FileState, problem: UnreadableLine) -> None:
         if state.damaged < DAMAGE_KEPT:
             self._db.execute("INSERT INTO damage VALUES (?, ?, ?)", (state.id, problem.line_number, problem.reason))
         state.damaged += 1
+
+
+def _some_at_a_time(lines: Iterable[ScannedLine]) -> Iterator[list[ScannedLine]]:
+    """`lines` in lots; those before an error come before it."""
+    some: list[ScannedLine] = []
+    try:
+        for line in lines:
+            some.append(line)
+            if len(some) >= _PACKED_AT_ONCE:
+                yield some
+                some = []
+    except (OSError, InputError, RecordError):
+        yield some
+        raise
+    yield some

@@ -1,8 +1,7 @@
 """Which row of an index holds a record: two tables from a record's key to its row.
 
 Keys are random, so each new one belongs on another page of a large table. What comes in small lots therefore waits in
-`new_place`, a few hundred pages at most, and moves to `place` in one sorted pass when that is full. A key stands in one
-of the two.
+`new_place`, which stays small, and moves to `place` in one sorted pass when that is full. A key stands in one of them.
 """
 
 from __future__ import annotations
@@ -50,10 +49,10 @@ class Places:
         for table in ("new_place", "place"):
             self._db.execute(f"UPDATE {table} SET record = ? WHERE key = ?", (row, key))
 
-    def forget(self, rows: str, values: tuple[int, ...]) -> None:
-        """Forget the rows that fulfil the condition `rows`."""
+    def forget(self, keys: str) -> None:
+        """Forget where the records are whose keys the question `keys` gives."""
         for table in ("new_place", "place"):
-            self._db.execute(f"DELETE FROM {table} WHERE key IN (SELECT key FROM record WHERE {rows})", values)
+            self._db.execute(f"DELETE FROM {table} WHERE key IN ({keys})")
 
     def _insert(self, table: str, row: int, count: int) -> list[tuple[int, int]]:
         statement = f"INSERT OR IGNORE INTO {table} SELECT key, id FROM record WHERE id > ? ORDER BY key"
