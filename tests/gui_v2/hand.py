@@ -44,6 +44,7 @@ def open_fake(
             yield app
 
     options.setdefault("open_app", opened)
+    options.setdefault("ask_backend", lambda _: fake.capabilities())
     options.setdefault("backend", BackendChoice(name="fake"))
     options.setdefault("look_for_backends", lambda _: ())
     return Hand(StableNewGUI(workspace, **options))

@@ -299,10 +299,10 @@ def test_a_preset_is_not_replaced_without_being_asked(
     hand = open_window()
     tab = ready(hand, pack)
     tab.take_settings({"txt2img.steps": 5})
-    tab.orders.save_preset("mine")
+    tab.setting_orders.save_preset("mine")
     hand.wait(lambda: any("Saved" in notice.text for notice in hand.window.notices.notices), "the first save")
     tab.take_settings({"txt2img.steps": 6})
-    tab.orders.save_preset("mine")
+    tab.setting_orders.save_preset("mine")
     hand.wait(lambda: hand.shows("Replace it"), "the question")
     assert read_preset(workspace, "mine").settings == {"txt2img.steps": 5}
     hand.click(hand.find("Replace it"))

@@ -55,7 +55,7 @@ from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunS
 from stablenew.controller.pipeline_controller import PipelineController
 from stablenew.errors import StableNewError
 from stablenew.gui.bridge import Bridge
-from stablenew.gui.connection import Connection, OpenApp
+from stablenew.gui.connection import AskBackend, Connection, OpenApp, ask_backend
 from stablenew.gui.drop import accept_files
 from stablenew.gui.events import (
     BackendChanged,
@@ -154,6 +154,7 @@ class StableNewGUI:
         backend: BackendChoice | None = None,
         open_app: OpenApp = open_app,
         look_for_backends: Callable[[Path], tuple[BackendStatus, ...]] = found_backends,
+        ask_backend: AskBackend = ask_backend,
         tabs: tuple[TabEntry, ...] = TABS,
     ) -> None:
         self.workspace, self.source = workspace, SOURCE
@@ -172,7 +173,7 @@ class StableNewGUI:
             self._desk.save,
             lambda record_ids: self.send(RatingsChanged(record_ids=record_ids)),
         )
-        self.connection = Connection(open_app, self._app_options, self.bridge.put)
+        self.connection = Connection(open_app, self._app_options, self.bridge.put, ask_backend)
         self.backend: BackendChanged | None = None
         self.find_backends = partial(look_for_backends, workspace.root)
         self._entries = tabs
@@ -294,7 +295,7 @@ class StableNewGUI:
 
     def ask_picture(self) -> None:
         """Ask for a picture, and show its settings."""
-        self._run_tab().orders.ask_picture()
+        self._run_tab().setting_orders.ask_picture()
 
     def paste_settings(self) -> None:
         """Show the settings that were copied somewhere."""
