@@ -398,6 +398,21 @@ def test_lint_and_texts_of_a_pack_are_shown(open_window: OpenWindow, tmp_path: P
     shot(hand)
 
 
+def test_a_long_pack_is_listed_bit_by_bit(open_window: OpenWindow, tmp_path: Path) -> None:
+    """Of two thousand prompts the first five hundred are listed, in order, each as long as there is room for."""
+    path = tmp_path / "long.txt"
+    path.write_text("\n\n".join(f"house number {number} in a long street, golden hour" for number in range(2000)))
+    hand = open_window()
+    tab = run_tab(hand)
+    tab.packs.add([path])
+    hand.wait(lambda: tab.packs.lines.exists("more"), "the last row")
+    rows = [tab.packs.lines.item(item, "text") for item in tab.packs.lines.get_children()]
+    assert len(rows) == 501
+    assert rows[-1] == "and 1,500 more"
+    assert all(row.startswith(f"house number {number} ") for number, row in enumerate(rows[:-1]))
+    assert all(row.endswith("...") for row in rows[:-1])
+
+
 def test_what_stands_in_the_tab_survives_a_restart(open_window: OpenWindow, pack: Path) -> None:
     """Packs, settings, axes and the theme are there again in the next window."""
     hand = open_window()

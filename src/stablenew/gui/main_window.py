@@ -14,8 +14,8 @@ A tab is one file in `gui/tabs/`: a `ttk.Frame` subclass made as `Tab(master, wi
 
 `handle` is told, on Tk's thread and in order, every event of the controller (`controller/events.py`) and of the window
 (`gui/events.py`). A tab made later is told first what backend is open and what the run under way, or the last one, has
-done so far, without its single steps. What a tab shows should be a fold over events, kept in
-a value of its own that can be tested without a display.
+done so far (of a long one, the newest thousands), without its single steps. What a tab shows should be a fold over
+events, kept in a value of its own that can be tested without a display.
 
 Tabs speak to each other by sending an event: `window.send(OpenRun(run_id=...))`. It goes to every tab there is, like
 all events; some belong to one tab (`OWNERS`), which is made and brought to the front first:
@@ -99,6 +99,9 @@ SOURCE = "StableNewGUI"
 """How records name this face."""
 
 DEFAULT_SIZE, LEAST_SIZE = (1280, 800), (960, 600)
+MOST_SO_FAR = 10_000
+"""So many events of a run are kept for tabs that are made later."""
+
 REMEMBER_AFTER_MS = 800
 
 
@@ -432,6 +435,8 @@ class StableNewGUI:
             self._so_far = [event]
         elif isinstance(event, (VariantFinished, RecordLost, RunFinished, RunFailed)):
             self._so_far.append(event)
+            if len(self._so_far) > MOST_SO_FAR:
+                del self._so_far[1 : MOST_SO_FAR // 2]
 
     def _moved(self, event: tkinter.Event[tkinter.Misc]) -> None:
         if event.widget is self.root and not self._ending:
@@ -481,4 +486,6 @@ def open_window(
     except tkinter.TclError as exc:
         hint = "is there a display? Everything can be done from the command line too"
         raise StableNewError(f"no window can be opened: {exc}; {hint}") from exc
+    # What is there now lives as long as the window: no collection of garbage, which stops every thread, looks at it.
+    gc.freeze()
     window.run()
