@@ -165,6 +165,8 @@ class Hand:
         """Close the window at once if it is still there."""
         if not self._gone:
             self.window.close()
+            if not self.window.closing:  # it warned of something that would be lost
+                self.window.close()
             controller = self.window.controller
             if controller is not None and controller.state in ("running", "stopping"):
                 self.window.close()

@@ -17,6 +17,7 @@ from stablenew.backends.base import Capabilities
 from stablenew.backends.probe import BackendStatus
 from stablenew.config import SERVER_EXTRAS
 from stablenew.errors import BackendUnavailable
+from stablenew.gui.commands import use_scale
 from stablenew.gui.connection import ask_backend
 from stablenew.gui.events import BackendChoice, FilesDropped, OpenRun
 from stablenew.gui.state import FILE, WindowState, read_state, write_state
@@ -393,8 +394,7 @@ def test_a_larger_size_makes_everything_larger(
     tab = ready(hand, pack)
     assert tab.controls.run.winfo_height() > 44
     shot(hand)
-    hand.window.scale_choice.set("1.5")
-    hand.window.use_scale()
+    use_scale(hand.window, 1.5)
     hand.put_away()
     assert read_state(workspace).scale == 1.5
     write_state(workspace, WindowState(learning=True))

@@ -76,7 +76,6 @@ from stablenew.gui.library import Library
 from stablenew.gui.menu import add_menu
 from stablenew.gui.mistakes import notice_of
 from stablenew.gui.notices import Action, Notice, NoticeBar
-from stablenew.gui.picture_settings import read_pasted
 from stablenew.gui.rating_book import RatingBook
 from stablenew.gui.rating_desk import RatingDesk
 from stablenew.gui.recent_runs import RecentRuns
@@ -162,7 +161,6 @@ class StableNewGUI:
     ) -> None:
         self.workspace, self.source = workspace, SOURCE
         self.state = read_state(workspace)
-        self.scale_choice: tkinter.StringVar
         self.root = ttk.App(title="StableNew", iconphoto=None)
         self.root.report_callback_exception = self._report_callback
         self.theme = Theme(self.root, self.state.theme, self.state.scale)
@@ -206,6 +204,16 @@ class StableNewGUI:
     def capabilities(self) -> Capabilities | None:
         """What the open backend said it can do, None until it has."""
         return self.backend.capabilities if self.backend is not None else None
+
+    @property
+    def closing(self) -> bool:
+        """Whether the window is on its way out."""
+        return self._ending
+
+    @property
+    def run_tab(self) -> RunTab:
+        """The Run tab, made now if it was not there yet."""
+        return cast("RunTab", self._made("run"))
 
     def run(self) -> None:
         """Show the window until it is closed."""
@@ -285,35 +293,7 @@ class StableNewGUI:
 
     def run_settings(self) -> PipelineConfig:
         """The settings as they stand in the Run tab, with what its packs bring along."""
-        return self._run_tab().settings()
-
-    def run_pipeline(self) -> None:
-        """What the Run tab's button does, with that tab in front."""
-        self.select("run")
-        self._run_tab().orders.run()
-
-    def stop_pipeline(self) -> None:
-        """What the Stop button does."""
-        self._run_tab().orders.stop()
-
-    def ask_picture(self) -> None:
-        """Ask for a picture, and show its settings."""
-        self._run_tab().setting_orders.ask_picture()
-
-    def paste_settings(self) -> None:
-        """Show the settings that were copied somewhere."""
-        try:
-            text = self.root.clipboard_get()
-        except tkinter.TclError:
-            self.notify(Notice(text="The clipboard holds no text.", severity="warning", key="paste"))
-            return
-        self.jobs.start(lambda: read_pasted(text), self.send)
-
-    def use_scale(self) -> None:
-        """Take the size chosen in the menu, from the next start on."""
-        chosen = self.scale_choice.get()
-        self.keep(replace(self.state, scale=float(chosen) if chosen else None))
-        self.notify(Notice(text="The new size holds from the next start on.", key="scale"))
+        return self.run_tab.settings()
 
     def close(self) -> None:
         """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost.
@@ -352,9 +332,6 @@ class StableNewGUI:
         text = f"{unsaved} of your ratings could not be saved yet: {why}"
         again = Action(label="Try again", do=self._desk.try_again)
         self.notify(Notice(text=text, severity="bad", key="ratings", actions=(again,)))
-
-    def _run_tab(self) -> RunTab:
-        return cast("RunTab", self._made("run"))
 
     def parts(self) -> list[tkinter.Misc]:
         """The parts of the window that F6 goes through: the notices, the tab's panes, the panel, the status bar."""
