@@ -31,7 +31,7 @@ LARGEST_SD = 0.45
 CERTAINTY = 0.9
 """How probable it must be that the advised settings are better than the baseline."""
 LEAST_RATIO = 2.0
-"""How much likelier (its logarithm) the ratings must be with settings that matter than without: plain noise comes to 1.4
+"""How much likelier (its logarithm) the ratings must be with settings that matter than without. Noise comes to 1.4
 or less in 95 % of worlds with 24 ratings, and to less with more (docs/benchmarks.md).
 """
 PROOF_IMAGES = 6
