@@ -10,9 +10,9 @@ from stablenew.learning.engine.arrays import Floats
 from stablenew.learning.engine.kernel import (
     Hyper,
     Prior,
-    covariance,
-    covariance_with_gradient,
+    blocks_of,
     default_prior,
+    gradient_of,
     tables_at,
 )
 from stablenew.learning.engine.knob_tables import Encoding
@@ -32,10 +32,10 @@ def log_evidence(
     hyper = Hyper.from_vector(vector)
     sites = sites or no_sites(len(problem.points))
     tables = tables_at(encoding, hyper)
-    prior = covariance(hyper, tables, problem.points, problem.points, problem.context, problem.context)
+    blocks = blocks_of(hyper, tables, problem.points, problem.context)
     ratings = len(problem.stars)
     observe = np.concatenate([np.eye(len(problem.points))[problem.point], sites.matrix])
-    total = observe @ prior @ observe.T
+    total = observe @ blocks.matrix @ observe.T
     nuisance = nuisance_of(problem, hyper)
     total[:ratings, :ratings] += nuisance.dense()
     total[ratings:, ratings:] += np.eye(len(sites.target))
@@ -44,7 +44,7 @@ def log_evidence(
     solved = cho_solve((factor, True), target, check_finite=False)
     value = -0.5 * float(target @ solved) - float(np.log(np.diag(factor)).sum())
     pull = 0.5 * (np.outer(solved, solved) - cho_solve((factor, True), np.eye(len(target)), check_finite=False))
-    _, gradient = covariance_with_gradient(hyper, tables, problem.points, problem.context, observe.T @ pull @ observe)
+    gradient = gradient_of(blocks, hyper, tables, problem.points, observe.T @ pull @ observe)
     stars = pull[:ratings, :ratings]
     gradient[-3] = float(np.diag(stars) @ nuisance.noise)
     gradient[-2] = hyper.row * float(np.sum(stars[np.equal.outer(problem.row, problem.row)]))
@@ -60,11 +60,7 @@ def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None, sta
         if problem.choices:
             hyper = Hyper.from_vector(vector)
             belief = posterior_of(problem, hyper, encoding)
-            expected = (
-                covariance(hyper, belief.tables, problem.points, problem.points, problem.context, problem.context)
-                @ belief.alpha
-            )
-            sites = sites_at(problem, expected, hyper.noise)
+            sites = sites_at(problem, belief.at_points(), hyper.noise)
         vector = _climb(vector, problem, encoding, sites, prior)
     return Hyper.from_vector(vector)
 

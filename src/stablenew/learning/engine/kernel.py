@@ -8,6 +8,7 @@ is held as one vector of unbounded numbers, so that any optimiser can move it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ MEAN_VARIANCE = 1.0
 """How uncertain the mean over all settings is beforehand, in stars squared, around the middle of the scale."""
 CONTEXT_VARIANCE = 0.1
 """How far the mean of one context lies from another's."""
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,41 +131,65 @@ def _effects(hyper: Hyper, tables: Tables, left: Ints, right: Ints) -> Floats:
     return effects
 
 
-def covariance_with_gradient(
-    hyper: Hyper, tables: Tables, rows: Ints, context: Ints, pull: Floats | None
-) -> tuple[Floats, Floats]:
-    """The covariance [n, n] of `rows`, and with `pull` [n, n] the sums of `pull` times its derivatives.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """The covariance `matrix` [n, n] of some points with what it was put together from, for its derivatives."""
 
-    The derivatives are by the unbounded vector; those by noise and row are left 0. `pull` None: the gradient is empty.
-    """
-    count = len(tables.centred)
+    parts: tuple[Floats, ...]
+    factors: tuple[Floats, ...]
+    product: Floats
+    effects: Floats
+    same: Floats
+    matrix: Floats
+
+
+def blocks_of(hyper: Hyper, tables: Tables, rows: Ints, context: Ints) -> Blocks:
+    """The covariance of `rows` [n, d] with themselves, part by part."""
+    parts = tuple(weight * _at(table, rows[:, at]) for at, (weight, table) in enumerate(_weighted(hyper, tables)))
+    factors = tuple(1 + hyper.pairs * part for part in parts)
     same = np.equal.outer(context, context).astype(float)
-    mix = hyper.rho + (1 - hyper.rho) * same
-    parts = [hyper.weights[at] * tables.centred[at][np.ix_(rows[:, at], rows[:, at])] for at in range(count)]
-    factors = [1 + hyper.pairs * part for part in parts]
-    every = np.prod(factors, axis=0) if parts else np.ones_like(mix)
-    product = np.full_like(mix, hyper.product)
-    for at in range(count):
-        product *= tables.plain[at][np.ix_(rows[:, at], rows[:, at])]
+    every, product = np.ones_like(same), np.full_like(same, hyper.product)
+    for at, factor in enumerate(factors):
+        every *= factor
+        product *= _at(tables.plain[at], rows[:, at])
     effects = (every - 1) / hyper.pairs + product
-    matrix = effects * mix + MEAN_VARIANCE + CONTEXT_VARIANCE * same
-    if pull is None:
-        return matrix, np.zeros(0)
-    mixed = pull * mix
+    matrix = effects * (hyper.rho + (1 - hyper.rho) * same) + MEAN_VARIANCE + CONTEXT_VARIANCE * same
+    return Blocks(parts=parts, factors=factors, product=product, effects=effects, same=same, matrix=matrix)
+
+
+def gradient_of(blocks: Blocks, hyper: Hyper, tables: Tables, rows: Ints, pull: Floats) -> Floats:
+    """The sums of `pull` [n, n] times the derivatives of the covariance by the unbounded vector.
+
+    Those by noise and row are left 0: they are no part of it.
+    """
+    count = len(blocks.parts)
+    mixed = pull * (hyper.rho + (1 - hyper.rho) * blocks.same)
+    every = hyper.pairs * (blocks.effects - blocks.product) + 1
+    by_pairs = (1 - every) / hyper.pairs
+    weighted, alike = mixed * every, mixed * blocks.product
     gradient = np.zeros(2 * count + 5)
-    by_pairs = -(every - 1) / hyper.pairs
-    for at, part in enumerate(parts):
-        others = every / np.where(np.abs(factors[at]) < 1e-12, 1e-12, factors[at])
-        by_pairs += part * others
-        by_part = mixed * others
-        gradient[at] = np.sum(by_part * part)
+    for at, (part, factor) in enumerate(zip(blocks.parts, blocks.factors, strict=True)):
+        safe = np.where(np.abs(factor) < _TINY, _TINY, factor)
+        share = part / safe
+        by_pairs += every * share
+        gradient[at] = np.sum(weighted * share)
         if tables.centred_slope[at].any():
-            pick = np.ix_(rows[:, at], rows[:, at])
-            slope = hyper.weights[at] * tables.centred_slope[at][pick]
-            plain = tables.plain[at][pick]
-            ratio = np.divide(tables.plain_slope[at][pick], plain, out=np.zeros_like(plain), where=plain > 1e-300)
-            gradient[count + at] = np.sum(by_part * slope) + np.sum(mixed * product * ratio)
+            place = rows[:, at]
+            slope = hyper.weights[at] * _at(tables.centred_slope[at], place)
+            plain, plain_slope = _at(tables.plain[at], place), _at(tables.plain_slope[at], place)
+            ratio = np.divide(plain_slope, plain, out=np.zeros_like(plain), where=plain > 1e-300)
+            gradient[count + at] = np.sum(weighted / safe * slope) + np.sum(alike * ratio)
     gradient[2 * count] = np.sum(mixed * by_pairs)
-    gradient[2 * count + 1] = np.sum(mixed * product)
-    gradient[2 * count + 4] = np.sum(pull * effects * (1 - same)) * hyper.rho * (1 - hyper.rho)
-    return matrix, gradient
+    gradient[2 * count + 1] = np.sum(alike)
+    gradient[2 * count + 4] = np.sum(pull * blocks.effects * (1 - blocks.same)) * hyper.rho * (1 - hyper.rho)
+    return gradient
+
+
+def _weighted(hyper: Hyper, tables: Tables) -> Iterator[tuple[float, Floats]]:
+    return zip(map(float, hyper.weights), tables.centred, strict=True)
+
+
+def _at(table: Floats, places: Ints) -> Floats:
+    """The table's entries between any two of `places`."""
+    found: Floats = table.take(places, axis=0).take(places, axis=1)
+    return found

@@ -60,6 +60,13 @@ class Posterior:
         prior = covariance(self.hyper, self.tables, rows, rows, here, here)
         return cross @ self.alpha, prior - solved.T @ solved
 
+    def at_points(self) -> Floats:
+        """Expected stars [n], from MIDDLE, at the points of the evidence, each in its own context."""
+        points, context = self.points, self.context
+        prior = covariance(self.hyper, self.tables, points, points, context, context)
+        expected: Floats = prior @ self.alpha
+        return expected
+
     def _cross(self, rows: Ints, context: int) -> Floats:
         here = np.full(len(rows), context)
         return covariance(self.hyper, self.tables, rows, self.points, here, self.context)

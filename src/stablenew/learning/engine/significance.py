@@ -27,7 +27,7 @@ def evidence_for_settings(problem: Problem, encoding: Encoding, hyper: Hyper) ->
     sites = no_sites(len(problem.points))
     if problem.choices:
         belief = posterior_of(problem, hyper, encoding)
-        sites = sites_at(problem, belief.mean(problem.points), hyper.noise)
+        sites = sites_at(problem, belief.at_points(), hyper.noise)
     count = len(encoding.tables)
     idle = dataclasses.replace(hyper, weights=np.full(count, _NOTHING), product=_NOTHING).to_vector()
 
