@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from stablenew.errors import InputError
@@ -98,41 +98,49 @@ def gather_evidence(
     said anything. `context_of` a record is where it was seen; `noise_of` a rating's timestamp how much it has faded.
     """
     by_id = {record.run.record_id: record for record in records}
+    settings = {record_id: trim(space, knob_settings(record)) for record_id, record in by_id.items()}
+    usable = {record_id for record_id, known in settings.items() if space.covers(known)}
     ordered = in_order(ratings)
     places = {rating.rating_id: place for place, rating in enumerate(ordered)}
-    by_record: dict[str, list[Rating]] = {}
-    for rating in ordered:
-        if rating.record_id in by_id:
-            by_record.setdefault(rating.record_id, []).append(rating)
-    standing = {record_id: _standing(lines, who) for record_id, lines in by_record.items()}
-    settings = {record_id: trim(space, knob_settings(by_id[record_id])) for record_id in by_id}
-    everybody = [said for lines in standing.values() for said in _last_stars(lines, places)]
-    only_weak = all(said.rating.weak for said in everybody)
-    scored: list[Scored] = []
-    unusable = 0
-    for said in sorted(everybody, key=lambda each: each.place):
-        record = by_id[said.rating.record_id]
-        if not space.covers(settings[record.run.record_id]):
-            unusable += 1
-            continue
-        weak = WEAK_NOISE if said.rating.weak and not only_weak else 1.0
-        noise = weak * noise_of(said.rating.timestamp)
-        scored.append(_scored(record, settings[record.run.record_id], said, len(scored), context_of(record), noise))
-    preferred: list[Preferred] = []
-    choices = [line for lines in standing.values() for line in lines if line.better_than]
-    by_people = any(not line.weak for lines in standing.values() for line in lines)
-    for rating in (line for line in choices if not (line.weak and by_people)):
-        pictures = [rating.record_id, *(other.record_id for other in rating.better_than)]
-        if not all(name in settings and space.covers(settings[name]) for name in pictures):
-            unusable += 1
-            continue
-        context = context_of(by_id[rating.record_id])
-        best, *others = (settings[name] for name in pictures)
+    lines = [line for lines in _by_record(ordered, by_id).values() for line in _standing(lines, who)]
+    said = sorted(_last_stars(lines, places), key=lambda each: each.place)
+    told = [each for each in said if each.rating.record_id in usable]
+    only_weak = all(each.rating.weak for each in said)
+    scored = []
+    for order, each in enumerate(told):
+        record = by_id[each.rating.record_id]
+        noise = noise_of(each.rating.timestamp) * (WEAK_NOISE if each.rating.weak and not only_weak else 1.0)
+        scored.append(_scored(record, settings[record.run.record_id], each, order, context_of(record), noise))
+    choices = _choices(lines)
+    clear = [choice for choice in choices if usable.issuperset(_pictures(choice))]
+    preferred = []
+    for choice in sorted(clear, key=lambda choice: places[choice.rating_id]):
+        best, *others = (settings[name] for name in _pictures(choice))
+        context = context_of(by_id[choice.record_id])
         preferred.append(
-            Preferred(best=best, others=tuple(others), context=context, order=float(places[rating.rating_id]))
+            Preferred(best=best, others=tuple(others), context=context, order=float(places[choice.rating_id]))
         )
-    preferred.sort(key=lambda each: each.order)
+    unusable = len(said) - len(told) + len(choices) - len(clear)
     return Evidence(space=space, scored=tuple(scored), preferred=tuple(preferred), unusable=unusable)
+
+
+def _by_record(ordered: Iterable[Rating], known: Container[str]) -> dict[str, list[Rating]]:
+    found: dict[str, list[Rating]] = {}
+    for rating in ordered:
+        if rating.record_id in known:
+            found.setdefault(rating.record_id, []).append(rating)
+    return found
+
+
+def _choices(lines: Sequence[Rating]) -> list[Rating]:
+    """The lines that prefer a picture to others; those that nobody said only where no person said anything."""
+    by_people = any(not line.weak for line in lines)
+    return [line for line in lines if line.better_than and not (line.weak and by_people)]
+
+
+def _pictures(choice: Rating) -> list[str]:
+    """The record ids of a choice, the preferred one first."""
+    return [choice.record_id, *(other.record_id for other in choice.better_than)]
 
 
 def _standing(lines: list[Rating], who: str | None) -> list[Rating]:
@@ -140,18 +148,20 @@ def _standing(lines: list[Rating], who: str | None) -> list[Rating]:
     return [line for line in valid(lines) if line.undoes is None and (who is None or line.who == who or line.weak)]
 
 
-def _last_stars(lines: list[Rating], places: dict[str, int]) -> Iterator[_Said]:
-    """Each person's last stars; what nobody said only where no person gave any."""
-    people: dict[tuple[bool, str], list[Rating]] = {}
+def _last_stars(lines: Iterable[Rating], places: dict[str, int]) -> Iterator[_Said]:
+    """Each person's last stars for each record; what nobody said only where no person gave any."""
+    people: dict[str, dict[tuple[bool, str], list[Rating]]] = {}
     for line in lines:
         if (line.score, line.rejected, line.favourite) != (None, None, None):
-            people.setdefault((line.weak, line.who or ""), []).append(line)
-    said = {key: (theirs[-1], _stars(theirs)) for key, theirs in people.items()}
-    found = {
-        key: _Said(line, stars, places[line.rating_id]) for key, (line, stars) in said.items() if stars is not None
-    }
-    strong = [each for (weak, _), each in found.items() if not weak]
-    yield from strong or found.values()
+            people.setdefault(line.record_id, {}).setdefault((line.weak, line.who or ""), []).append(line)
+    for theirs in people.values():
+        found = [
+            (weak, _Said(own[-1], stars, places[own[-1].rating_id]))
+            for (weak, _), own in theirs.items()
+            if (stars := _stars(own)) is not None
+        ]
+        strong = [each for weak, each in found if not weak]
+        yield from strong or (each for _, each in found)
 
 
 def _stars(lines: list[Rating]) -> float | None:
