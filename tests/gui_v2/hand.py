@@ -44,7 +44,6 @@ def open_fake(
             yield app
 
     options.setdefault("open_app", opened)
-    options.setdefault("ask_backend", lambda _: fake.capabilities())
     options.setdefault("backend", BackendChoice(name="fake"))
     options.setdefault("look_for_backends", lambda _: ())
     return Hand(StableNewGUI(workspace, **options))
@@ -165,8 +164,6 @@ class Hand:
         """Close the window at once if it is still there."""
         if not self._gone:
             self.window.close()
-            if not self.window.closing:  # it warned of something that would be lost
-                self.window.close()
             controller = self.window.controller
             if controller is not None and controller.state in ("running", "stopping"):
                 self.window.close()

@@ -13,25 +13,27 @@ from stablenew.learning.recommendation import (
     SettingEffect,
     ValueEffect,
 )
+from stablenew.learning.recommendation import (
+    estimate as estimated,
+)
 
 
 def estimate(mean: float, sd: float = 0.2, images: int = 12) -> Estimate:
-    """An estimate with the intervals of a normal distribution."""
-    return Estimate(
-        mean=mean,
-        sd=sd,
-        low=mean - 1.96 * sd,
-        high=mean + 1.96 * sd,
-        low80=mean - 1.28 * sd,
-        high80=mean + 1.28 * sd,
-        images=images,
-    )
+    """Stars where they can be, else a difference of stars."""
+    return estimated(mean, sd, images, difference=mean < 1)
 
 
 def effect(name: str, share: float, values: dict[Any, tuple[float, int]]) -> SettingEffect:
     """An effect of value -> (stars, images); a value without images was never tried."""
     found = (
-        ValueEffect(value=value, stars=estimate(mean, 0.15 if n else 0.5, n), pairs=2 * n, images=n, tested=n > 0)
+        ValueEffect(
+            value=value,
+            stars=estimate(mean, 0.15 if n else 0.5, n),
+            pairs=2 * n,
+            images=n,
+            tested=n > 0,
+            matched=estimate(1.2 * mean, 0.2, 2 * n) if n else None,
+        )
         for value, (mean, n) in values.items()
     )
     return SettingEffect(name=name, share=share, values=tuple(found))

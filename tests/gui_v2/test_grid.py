@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from PIL import Image
 
-from stablenew.controller.events import VariantFinished
 from stablenew.gui.axis_grid import arranged, axes_of, heat_of, table_of
 from stablenew.gui.colours import readable_on, warmth
 from stablenew.gui.events import OpenGrid
@@ -165,22 +163,6 @@ def test_the_grid_fills_while_the_run_goes_on(
     hand.wait(lambda: tab.canvas.live_images == count, "all pictures drawn")
     assert tab.counts.cget("text") == "6 pictures"
     shot(hand, "")
-
-
-def test_a_picture_made_while_the_table_is_made_is_not_lost(open_window: Open, workspace: Workspace) -> None:
-    """The table being made knows nothing of it, so another one is made."""
-    hand, tab = open_grid(open_window)
-    count = start_run(hand, workspace, learning=False)
-    hand.wait(lambda: len(tab.table.pictures) == count and all(each.path for each in tab.table.pictures), "the run")
-    hand.wait(lambda: not tab._making and tab._due is None, "the last table")
-    event = next(each for each in reversed(hand.window._so_far) if isinstance(each, VariantFinished))
-    held, record_id = tab.made._held, event.result.record_id
-    held[record_id] = dataclasses.replace(held[record_id], path="")
-    before = tab.table
-    tab._make_table()
-    tab.handle(event)
-    hand.wait(lambda: tab.table is not before, "the table that was being made")
-    hand.wait(lambda: all(each.path for each in tab.table.pictures), "the picture")
 
 
 def test_another_run_that_was_chosen_stays_when_one_starts(open_window: Open, workspace: Workspace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from stablenew.controller.events import (
     StateChanged,
 )
 from stablenew.errors import InputError, InvalidPlan
-from stablenew.gui.tabs.learn_advice import expected_bars, headline, unknowns
+from stablenew.gui.tabs.learn_advice import expected_bars, headline, sentences
 from stablenew.gui.tabs.learn_charts import Bar, bars_of, scale_of
+from stablenew.gui.tabs.learn_curve import is_curve, named, places
 from stablenew.gui.tabs.learn_draft import (
     Draft,
+    cells_to_try,
     design_experiment,
     names_to_test,
     problem_of,
@@ -41,6 +44,7 @@ from stablenew.gui.tabs.learn_sitting import (
     summary_text,
     with_best,
 )
+from stablenew.gui.tabs.learn_words import shared_settings
 from stablenew.learning.learning_runner import LearningProgress, LearningResult
 from stablenew.learning.rating_rows import RatingRow, RowPicture
 from stablenew.workspace import Workspace
@@ -94,11 +98,20 @@ def test_a_draft_says_what_it_lacks(workspace: Workspace, pack: Path) -> None:
 
 
 def test_given_cells_take_the_place_of_values(workspace: Workspace, pack: Path) -> None:
-    """A next batch is tried as it stands, with the baseline beside it where that is asked for."""
+    """A next batch is tried as it stands, and nothing else beside it."""
     cells = ({"steps": 30, "cfg_scale": 4.0}, {"steps": 12, "cfg_scale": 6.0})
     found = design_experiment(draft(pack, values={}, cells=cells, with_baseline=True), workspace, "fake", CAN)
-    assert [dict(cell.settings) for cell in found.whole.cells if cell.settings] == [dict(cell) for cell in cells]
-    assert len(found.whole.cells) == 3
+    assert [dict(cell.settings) for cell in found.whole.cells] == [dict(cell) for cell in cells]
+
+
+def test_what_advice_names_becomes_cells(workspace: Workspace) -> None:
+    """What is not set is left out, loras may be none, and nothing is tried twice."""
+    rows = (
+        {"steps": 30, "vae": None, "scheduler": "none", "lora": "none"},
+        {"steps": 30, "lora": "none"},
+        {"steps": 9},
+    )
+    assert cells_to_try(workspace, rows) == ({"steps": 30, "lora": "none"}, {"steps": 9})
 
 
 def test_a_budget_is_kept(workspace: Workspace, pack: Path) -> None:
@@ -228,13 +241,41 @@ def test_the_best_tried_value_is_the_strong_one() -> None:
     assert bars[2].note == "not tested"
 
 
+def test_numbers_are_drawn_as_a_curve_on_their_own_scale() -> None:
+    """Steps by their ratio, cfg by its difference; few values, and words, are rows."""
+    steps = effect("steps", 0.5, {10: (0.0, 4), 14: (0.0, 0), 20: (0.1, 4), 28: (0.1, 0), 40: (0.2, 4)})
+    assert is_curve(steps)
+    assert places(steps)[2] == pytest.approx(0.5)
+    cfg = dataclasses.replace(steps, name="cfg_scale")
+    assert places(cfg)[2] == pytest.approx(1 / 3)
+    assert not is_curve(effect("steps", 0.5, {10: (0.0, 4), 20: (0.1, 4)}))
+    assert not is_curve(effect("sampler", 0.5, dict.fromkeys("ABCDEF", (0.0, 4))))
+
+
+def test_tried_values_are_named_before_others() -> None:
+    """What stands too near to a tried value goes without its name."""
+    steps = effect("steps", 0.5, {10: (0.0, 4), 14: (0.0, 0), 20: (0.1, 4), 28: (0.1, 0), 40: (0.2, 4)})
+    xs = [400 * place for place in places(steps)]
+    assert named(steps, xs, 150) == [0, 2, 4]
+    assert named(steps, xs, 90) == [0, 1, 2, 3, 4]
+
+
+def test_what_cells_have_in_common_is_said_once() -> None:
+    """Only what differs stands in a cell's own line."""
+    assert shared_settings([{"steps": 1, "cfg_scale": 7}, {"steps": 2, "cfg_scale": 7}]) == {"cfg_scale": 7}
+    assert shared_settings([]) == {}
+
+
 def test_advice_is_said_with_its_numbers() -> None:
     """The headline has the gain with its interval; what the sentences say already is not said twice."""
     assert headline(advice()) == "Change 2 settings: +0.7 (+0.3 to +1.1) stars"
     assert headline(no_advice()) == "Not enough evidence yet"
     assert headline(advice(changes=())) == "Keep the settings you use"
-    assert unknowns(advice()) == []
-    assert len(unknowns(advice(statements=()))) == 3
+    warned = advice(statements=("Change steps.", f"Note: {advice().warnings[0]}."))
+    assert sentences(warned) == ["Change steps."]
+    short = no_advice()
+    told = dataclasses.replace(short, statements=(f"Not enough evidence: {short.reason}.", "More."))
+    assert sentences(told) == ["More."]
     labels = [bar.label for bar in expected_bars(advice())]
     assert labels == ["as now", "as advised", "or sampler Euler", "cheapest: steps 10"]
     assert [bar.label for bar in expected_bars(no_advice())] == ["as now"]

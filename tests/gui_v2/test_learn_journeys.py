@@ -88,7 +88,7 @@ def choose_pack(hand: Hand, tab: LearnTab, pack: Path) -> None:
     hand.click(table, left + width // 2, top + height // 2)
 
 
-def design(hand: Hand, tab: LearnTab, pack: Path, steps: str = "10,20", sampler: str = "UniPC") -> None:
+def design(hand: Hand, tab: LearnTab, pack: Path, steps: str = "10,20", cells: int = 4) -> None:
     """Test steps, typed, and a sampler beside the baseline's, pressed, on the pack."""
     choose_pack(hand, tab, pack)
     hand.click(tab.design.values.add_button)
@@ -98,9 +98,9 @@ def design(hand: Hand, tab: LearnTab, pack: Path, steps: str = "10,20", sampler:
     hand.click(tab.design.values.add_button)
     row = tab.design.values.rows[1]
     hand.type("sampler", row.name_field)
-    for name in ("Euler a", sampler):
+    for name in ("Euler a", "UniPC"):
         hand.click(hand.find(name, "TCheckbutton", row))
-    hand.wait(lambda: "4 cells" in tab.design.estimate.cget("text"), "the design")
+    hand.wait(lambda: f"{cells} cells" in tab.design.estimate.cget("text"), "the design")
 
 
 def run_one(hand: Hand, tab: LearnTab, pack: Path) -> str:
@@ -301,7 +301,7 @@ def test_advice_is_seen_and_applied_with_its_difference(
 def test_what_to_try_next_becomes_a_design(
     open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
 ) -> None:
-    """The cells that would change the advice most are tried as they stand, with the baseline; or one's own again."""
+    """The cells that would change the advice most are tried as they stand; or one's own settings again."""
     hand = open_window(QUICK, tabs=ADVISED)
     tab = learn_tab(hand)
     choose_pack(hand, tab, pack)
@@ -310,7 +310,7 @@ def test_what_to_try_next_becomes_a_design(
     hand.click(tab.advice.next_button)
     hand.wait(lambda: tab.page == "design" and tab.design.designed, "the design")
     shot(hand)
-    assert "3 cells" in tab.design.estimate.cget("text")
+    assert "2 cells" in tab.design.estimate.cget("text")
     hand.click(tab.design.start_button)
     hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
     (experiment,) = list_experiments(workspace)
@@ -389,6 +389,62 @@ def test_a_card_is_proved_in_blind_pairs(open_window: OpenWindow, workspace: Wor
     measured = current_card(workspace, "any").measured
     assert measured is not None
     assert measured.rate.pairs == 2
+
+
+def liked(workspace: Workspace, tab: LearnTab) -> list[int]:
+    """Stars for the row before the person, who likes many steps and UniPC."""
+    row = tab.rating.sitting.row
+    assert row is not None
+    with RecordIndex.of(workspace) as index:
+        made = [index.get(picture.record_id).pipeline for picture in row.pictures]
+    return [1 + (each.steps or 0) // 10 + (each.sampler == "UniPC") for each in made]
+
+
+def test_the_learning_part_advises_what_the_person_likes(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
+) -> None:
+    """The whole circle with nothing made up: an experiment, its rows rated, the engine's advice, Run changed by it."""
+    hand = open_window(QUICK)
+    tab = learn_tab(hand)
+    design(hand, tab, pack, steps="10,20,30", cells=6)
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    hand.wait(lambda: tab.experiments.chosen and not tab.experiments.chosen.missing, "the cells' counts")
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    while tab.rating.sitting.row:
+        stars = liked(workspace, tab)
+        for each in stars:
+            hand.key(f"Key-{each}")
+        hand.click(tab.rating._tiles[stars.index(max(stars))].best)
+        hand.key("Return")
+    hand.wait(lambda: len(said(workspace)) == 36, "the answers on disk")
+    shot(hand, "rated")
+    hand.click(tab.rating.advice_button)
+    hand.wait(lambda: tab.advice.advice, "the advice")
+    found = tab.advice.advice
+    assert found is not None
+    assert found.enough
+    assert (found.settings["steps"], found.settings["sampler"]) == (30, "UniPC")
+    hand.wait(lambda: tab.advice.strip and tab.advice.strip.labels, "the proof pictures")
+    shot(hand, "advice")
+    hand.click(tab.advice.apply_button)
+    hand.click(hand.find("Take over", under=dialog(hand)))
+    run: RunTab = hand.window.tab("run")  # type: ignore[assignment]
+    assert (run.settings().txt2img.steps, run.settings().txt2img.sampler) == (30, "UniPC")
+    hand.window.select("learn")
+    hand.click(tab.advice.next_button)
+    hand.wait(lambda: tab.page == "design", "what to try next")
+    hand.wait(lambda: tab.design.designed and tab.design.designed.plan.design == "listed", "the design")
+    shot(hand, "next")
+    hand.click(tab.page_buttons["advice"])
+    tab.advice.bar.fields[2].set("every rated picture")
+    tab.advice.bar.fields[2].event_generate("<<ComboboxSelected>>")
+    hand.wait(lambda: tab.advice.advice is not found and tab.advice.advice, "the advice of everything")
+    hand.click(tab.advice.card_button)
+    hand.wait(lambda: tab.page == "cards" and tab.cards.chosen, "the card")
+    shot(hand, "card")
+    assert current_card(workspace, "any").settings["steps"] == 30
 
 
 def test_an_experiment_on_the_embedded_model(open_window: OpenWindow, workspace: Workspace, shot: Shot) -> None:

@@ -299,10 +299,10 @@ def test_a_preset_is_not_replaced_without_being_asked(
     hand = open_window()
     tab = ready(hand, pack)
     tab.take_settings({"txt2img.steps": 5})
-    tab.setting_orders.save_preset("mine")
+    tab.orders.save_preset("mine")
     hand.wait(lambda: any("Saved" in notice.text for notice in hand.window.notices.notices), "the first save")
     tab.take_settings({"txt2img.steps": 6})
-    tab.setting_orders.save_preset("mine")
+    tab.orders.save_preset("mine")
     hand.wait(lambda: hand.shows("Replace it"), "the question")
     assert read_preset(workspace, "mine").settings == {"txt2img.steps": 5}
     hand.click(hand.find("Replace it"))
@@ -396,21 +396,6 @@ def test_lint_and_texts_of_a_pack_are_shown(open_window: OpenWindow, tmp_path: P
     tab.packs.lines.selection_set("line 3")
     hand.wait(lambda: "[[mood]]" in tab.packs.detail.get("1.0", "end"), "the finding")
     shot(hand)
-
-
-def test_a_long_pack_is_listed_bit_by_bit(open_window: OpenWindow, tmp_path: Path) -> None:
-    """Of two thousand prompts the first five hundred are listed, in order, each as long as there is room for."""
-    path = tmp_path / "long.txt"
-    path.write_text("\n\n".join(f"house number {number} in a long street, golden hour" for number in range(2000)))
-    hand = open_window()
-    tab = run_tab(hand)
-    tab.packs.add([path])
-    hand.wait(lambda: tab.packs.lines.exists("more"), "the last row")
-    rows = [tab.packs.lines.item(item, "text") for item in tab.packs.lines.get_children()]
-    assert len(rows) == 501
-    assert rows[-1] == "and 1,500 more"
-    assert all(row.startswith(f"house number {number} ") for number, row in enumerate(rows[:-1]))
-    assert all(row.endswith("...") for row in rows[:-1])
 
 
 def test_what_stands_in_the_tab_survives_a_restart(open_window: OpenWindow, pack: Path) -> None:

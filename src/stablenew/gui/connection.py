@@ -10,27 +10,11 @@ from contextlib import AbstractContextManager
 
 from stablenew.app import App, AppOptions
 from stablenew.backends.base import Capabilities
-from stablenew.backends.registry import BackendOptions, open_backend
 from stablenew.controller.pipeline_controller import PipelineController
 from stablenew.errors import StableNewError
 from stablenew.gui.events import BackendChanged, BackendChoice, RecordWritten
 
 OpenApp = Callable[[AppOptions], AbstractContextManager[App]]
-AskBackend = Callable[[AppOptions], Capabilities]
-
-
-def ask_backend(options: AppOptions) -> Capabilities:
-    """What the backend says it can do, asked through one opened for this: one in use may answer from memory.
-
-    Raises BackendUnavailable. Blocks until it has answered.
-    """
-    backend = open_backend(
-        BackendOptions(name=options.backend, model=options.model, url=options.url, workspace=options.workspace.root)
-    )
-    try:
-        return backend.capabilities()
-    finally:
-        backend.close()
 
 
 class Connection:
@@ -45,14 +29,11 @@ class Connection:
         open_app: OpenApp,
         options: Callable[[BackendChoice], AppOptions],
         tell: Callable[[object], None],
-        ask: AskBackend,
     ) -> None:
-        self._open_app, self._options, self._tell, self._ask_backend = open_app, options, tell, ask
+        self._open_app, self._options, self._tell = open_app, options, tell
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._open = contextlib.ExitStack()
         self._app: App | None = None
-        self._choice: BackendChoice | None = None
-        self._told: BackendChanged | None = None
         self._thread = threading.Thread(target=self._work, name="stablenew-backend", daemon=True)
         self._thread.start()
 
@@ -66,7 +47,7 @@ class Connection:
         self._jobs.put(lambda: self._change(choice))
 
     def ask_again(self) -> None:
-        """Ask the chosen backend anew what it has: it may have come or gone. Told as BackendChanged, if it changed."""
+        """Ask the open backend what it has: it may have come or gone. Told as BackendChanged."""
         self._jobs.put(self._ask)
 
     def close(self, closed: Callable[[], None]) -> None:
@@ -82,7 +63,7 @@ class Connection:
         self._choice = choice
         with self._said_of(choice):
             self._shut()
-            self._say(BackendChanged(choice=choice, state="opening"))
+            self._tell(BackendChanged(choice=choice, state="opening"))
             app = self._open.enter_context(self._open_app(self._options(choice)))
             app.controller.watch(self._tell)
             app.controller.register_learning_record_callback(lambda record: self._tell(RecordWritten(record=record)))
@@ -90,30 +71,22 @@ class Connection:
             self._answer(choice, app.backend.capabilities())
 
     def _ask(self) -> None:
-        if self._choice is None or (self._app is not None and self._app.controller.state in ("running", "stopping")):
-            return
-        if self._app is None:
-            self._change(self._choice)
+        if self._app is None or self._app.controller.state in ("running", "stopping"):
             return
         with self._said_of(self._choice):
-            self._answer(self._choice, self._ask_backend(self._options(self._choice)))
+            self._answer(self._choice, self._app.backend.capabilities())
 
     def _answer(self, choice: BackendChoice, can: Capabilities) -> None:
-        self._say(BackendChanged(choice=choice, state="ready", capabilities=can))
-
-    def _say(self, event: BackendChanged) -> None:
-        if event != self._told:
-            self._told = event
-            self._tell(event)
+        self._tell(BackendChanged(choice=choice, state="ready", capabilities=can))
 
     @contextlib.contextmanager
     def _said_of(self, choice: BackendChoice) -> Iterator[None]:
         try:
             yield
         except (StableNewError, OSError) as exc:
-            self._say(BackendChanged(choice=choice, state="unavailable", problem=str(exc)))
+            self._tell(BackendChanged(choice=choice, state="unavailable", problem=str(exc)))
         except Exception as exc:  # noqa: BLE001  # a mistake in a plug-in: this backend is not usable, the window is
-            self._say(BackendChanged(choice=choice, state="unavailable", problem=f"{type(exc).__name__}: {exc}"))
+            self._tell(BackendChanged(choice=choice, state="unavailable", problem=f"{type(exc).__name__}: {exc}"))
 
     def _shut(self) -> None:
         app, self._app = self._app, None

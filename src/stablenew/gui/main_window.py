@@ -14,8 +14,8 @@ A tab is one file in `gui/tabs/`: a `ttk.Frame` subclass made as `Tab(master, wi
 
 `handle` is told, on Tk's thread and in order, every event of the controller (`controller/events.py`) and of the window
 (`gui/events.py`). A tab made later is told first what backend is open and what the run under way, or the last one, has
-done so far (of a long one, the newest thousands), without its single steps. What a tab shows should be a fold over
-events, kept in a value of its own that can be tested without a display.
+done so far, without its single steps. What a tab shows should be a fold over events, kept in
+a value of its own that can be tested without a display.
 
 Tabs speak to each other by sending an event: `window.send(OpenRun(run_id=...))`. It goes to every tab there is, like
 all events; some belong to one tab (`OWNERS`), which is made and brought to the front first:
@@ -55,7 +55,7 @@ from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunS
 from stablenew.controller.pipeline_controller import PipelineController
 from stablenew.errors import StableNewError
 from stablenew.gui.bridge import Bridge
-from stablenew.gui.connection import AskBackend, Connection, OpenApp, ask_backend
+from stablenew.gui.connection import Connection, OpenApp
 from stablenew.gui.drop import accept_files
 from stablenew.gui.events import (
     BackendChanged,
@@ -76,6 +76,7 @@ from stablenew.gui.library import Library
 from stablenew.gui.menu import add_menu
 from stablenew.gui.mistakes import notice_of
 from stablenew.gui.notices import Action, Notice, NoticeBar
+from stablenew.gui.picture_settings import read_pasted
 from stablenew.gui.rating_book import RatingBook
 from stablenew.gui.rating_desk import RatingDesk
 from stablenew.gui.recent_runs import RecentRuns
@@ -98,9 +99,6 @@ SOURCE = "StableNewGUI"
 """How records name this face."""
 
 DEFAULT_SIZE, LEAST_SIZE = (1280, 800), (960, 600)
-MOST_SO_FAR = 10_000
-"""So many events of a run are kept for tabs that are made later."""
-
 REMEMBER_AFTER_MS = 800
 
 
@@ -156,11 +154,11 @@ class StableNewGUI:
         backend: BackendChoice | None = None,
         open_app: OpenApp = open_app,
         look_for_backends: Callable[[Path], tuple[BackendStatus, ...]] = found_backends,
-        ask_backend: AskBackend = ask_backend,
         tabs: tuple[TabEntry, ...] = TABS,
     ) -> None:
         self.workspace, self.source = workspace, SOURCE
         self.state = read_state(workspace)
+        self.scale_choice: tkinter.StringVar
         self.root = ttk.App(title="StableNew", iconphoto=None)
         self.root.report_callback_exception = self._report_callback
         self.theme = Theme(self.root, self.state.theme, self.state.scale)
@@ -174,7 +172,7 @@ class StableNewGUI:
             self._desk.save,
             lambda record_ids: self.send(RatingsChanged(record_ids=record_ids)),
         )
-        self.connection = Connection(open_app, self._app_options, self.bridge.put, ask_backend)
+        self.connection = Connection(open_app, self._app_options, self.bridge.put)
         self.backend: BackendChanged | None = None
         self.find_backends = partial(look_for_backends, workspace.root)
         self._entries = tabs
@@ -204,16 +202,6 @@ class StableNewGUI:
     def capabilities(self) -> Capabilities | None:
         """What the open backend said it can do, None until it has."""
         return self.backend.capabilities if self.backend is not None else None
-
-    @property
-    def closing(self) -> bool:
-        """Whether the window is on its way out."""
-        return self._ending
-
-    @property
-    def run_tab(self) -> RunTab:
-        """The Run tab, made now if it was not there yet."""
-        return cast("RunTab", self._made("run"))
 
     def run(self) -> None:
         """Show the window until it is closed."""
@@ -293,7 +281,35 @@ class StableNewGUI:
 
     def run_settings(self) -> PipelineConfig:
         """The settings as they stand in the Run tab, with what its packs bring along."""
-        return self.run_tab.settings()
+        return self._run_tab().settings()
+
+    def run_pipeline(self) -> None:
+        """What the Run tab's button does, with that tab in front."""
+        self.select("run")
+        self._run_tab().orders.run()
+
+    def stop_pipeline(self) -> None:
+        """What the Stop button does."""
+        self._run_tab().orders.stop()
+
+    def ask_picture(self) -> None:
+        """Ask for a picture, and show its settings."""
+        self._run_tab().orders.ask_picture()
+
+    def paste_settings(self) -> None:
+        """Show the settings that were copied somewhere."""
+        try:
+            text = self.root.clipboard_get()
+        except tkinter.TclError:
+            self.notify(Notice(text="The clipboard holds no text.", severity="warning", key="paste"))
+            return
+        self.jobs.start(lambda: read_pasted(text), self.send)
+
+    def use_scale(self) -> None:
+        """Take the size chosen in the menu, from the next start on."""
+        chosen = self.scale_choice.get()
+        self.keep(replace(self.state, scale=float(chosen) if chosen else None))
+        self.notify(Notice(text="The new size holds from the next start on.", key="scale"))
 
     def close(self) -> None:
         """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost.
@@ -332,6 +348,9 @@ class StableNewGUI:
         text = f"{unsaved} of your ratings could not be saved yet: {why}"
         again = Action(label="Try again", do=self._desk.try_again)
         self.notify(Notice(text=text, severity="bad", key="ratings", actions=(again,)))
+
+    def _run_tab(self) -> RunTab:
+        return cast("RunTab", self._made("run"))
 
     def parts(self) -> list[tkinter.Misc]:
         """The parts of the window that F6 goes through: the notices, the tab's panes, the panel, the status bar."""
@@ -412,8 +431,6 @@ class StableNewGUI:
             self._so_far = [event]
         elif isinstance(event, (VariantFinished, RecordLost, RunFinished, RunFailed)):
             self._so_far.append(event)
-            if len(self._so_far) > MOST_SO_FAR:
-                del self._so_far[1 : MOST_SO_FAR // 2]
 
     def _moved(self, event: tkinter.Event[tkinter.Misc]) -> None:
         if event.widget is self.root and not self._ending:
@@ -463,6 +480,4 @@ def open_window(
     except tkinter.TclError as exc:
         hint = "is there a display? Everything can be done from the command line too"
         raise StableNewError(f"no window can be opened: {exc}; {hint}") from exc
-    # What is there now lives as long as the window: no collection of garbage, which stops every thread, looks at it.
-    gc.freeze()
     window.run()

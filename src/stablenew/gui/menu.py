@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import ttkbootstrap as ttk
 
-from stablenew.gui.commands import ask_picture, paste_settings, run_pipeline, stop_pipeline, use_scale
 from stablenew.gui.desktop import open_with_desktop
 from stablenew.gui.dialog import Dialog
 from stablenew.gui.focus import go_to_next
@@ -37,14 +36,14 @@ def add_menu(window: StableNewGUI) -> None:
     root = window.root
     bar = ttk.Menu(root, tearoff=False)
     _cascade(bar, "File", [
-        ("Settings of a picture...", "Ctrl+O", partial(ask_picture, window)),
-        ("Paste settings", "Ctrl+Shift+V", partial(paste_settings, window)),
+        ("Settings of a picture...", "Ctrl+O", window.ask_picture),
+        ("Paste settings", "Ctrl+Shift+V", window.paste_settings),
         ("Open the workspace folder", "", lambda: window.jobs.start(lambda: open_with_desktop(window.workspace.root))),
         ("Close", "Ctrl+Q", window.close),
     ])  # fmt: skip
     _cascade(bar, "Run", [
-        ("Run Full Pipeline", "F5", partial(run_pipeline, window)),
-        ("Stop", "Shift+F5", partial(stop_pipeline, window)),
+        ("Run Full Pipeline", "F5", window.run_pipeline),
+        ("Stop", "Shift+F5", window.stop_pipeline),
         ("Recent learning runs", "F8", window.toggle_recent),
     ])  # fmt: skip
     view = _cascade(bar, "View", [
@@ -53,11 +52,10 @@ def add_menu(window: StableNewGUI) -> None:
     ])  # fmt: skip
     view.add_separator()
     chosen = tkinter.StringVar(root, str(window.state.scale or ""))
-    own = partial(use_scale, window, None)
-    view.add_radiobutton(label="Size: as the screen says", variable=chosen, value="", command=own)
+    window.scale_choice = chosen
+    view.add_radiobutton(label="Size: as the screen says", variable=chosen, value="", command=window.use_scale)
     for scale in SCALES:
-        take = partial(use_scale, window, scale)
-        view.add_radiobutton(label=f"Size: {scale:.0%}", variable=chosen, value=str(scale), command=take)
+        view.add_radiobutton(label=f"Size: {scale:.0%}", variable=chosen, value=str(scale), command=window.use_scale)
     _cascade(bar, "Help", [("Keys", "F1", partial(show_keys, window))])
     root.configure(menu=bar)
     _bind(window)
@@ -85,10 +83,10 @@ def _cascade(bar: ttk.Menu, label: str, entries: list[tuple[str, str, Callable[[
 def _bind(window: StableNewGUI) -> None:
     root = window.root
     keys: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("<F5>", partial(run_pipeline, window)),
-        ("<Shift-F5>", partial(stop_pipeline, window)),
-        ("<Control-o>", partial(ask_picture, window)),
-        ("<Control-Shift-V>", partial(paste_settings, window)),
+        ("<F5>", window.run_pipeline),
+        ("<Shift-F5>", window.stop_pipeline),
+        ("<Control-o>", window.ask_picture),
+        ("<Control-Shift-V>", window.paste_settings),
         ("<F6>", lambda: go_to_next(root, window.parts())),
         ("<F8>", window.toggle_recent),
         ("<F1>", partial(show_keys, window)),

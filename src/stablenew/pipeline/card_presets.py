@@ -70,7 +70,7 @@ def card_difference(workspace: Workspace, name: str, current: Mapping[str, Any] 
 
 def settings_in_use(workspace: Workspace, card: TasteCard) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Path -> value of what the card says now, and the names that are no setting of a run or preset."""
-    return _as_settings(workspace, card.in_use)
+    return settable(workspace, card.in_use)
 
 
 def apply_card(
@@ -91,8 +91,8 @@ def apply_card(
     applied = AppliedPreset(
         name=preset,
         applied_at=rating_time(now or datetime.now(UTC)),
-        settings={**held, **_as_settings(workspace, card.settings)[0]},
-        old_settings={**held, **_as_settings(workspace, card.baseline)[0]},
+        settings={**held, **settable(workspace, card.settings)[0]},
+        old_settings={**held, **settable(workspace, card.baseline)[0]},
         before=held if before else None,
         note_before=before.note if before else "",
     )
@@ -144,7 +144,8 @@ def _take_back(workspace: Workspace, applied: AppliedPreset) -> TakenBack:
     return TakenBack(name=name, changed=True, said=f"preset {name} has the old settings again")
 
 
-def _as_settings(workspace: Workspace, settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def settable(workspace: Workspace, settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Path -> value of `settings` as records name them, a model as it is asked for; and what is no setting of a run."""
     changes, passed_over = config_changes(settings)
     if changes.get("model") is not None:
         changes["model"] = asked_model(workspace, str(changes["model"]))

@@ -81,7 +81,7 @@ class GridTab(ttk.Frame):
         self._columns_by: str | None = None
         self._tile = int(window.recall(NAME).get("tile", TILE))
         self._due: str | None = None
-        self._making, self._took_s = False, 0.0
+        self._took_s = 0.0
         self._lay_out()
         self._listen()
         self._offer_runs(open_newest=True)
@@ -302,11 +302,8 @@ class GridTab(ttk.Frame):
             return
         number, table = self._at.get(picture.record_id), self.table
         axes = (table.rows_by, table.columns_by)
-        # A table that is being made holds the pictures of a moment ago: what came since needs another one.
-        if (
-            not self._making
-            and number is not None
-            and all(label_of(picture, axis) == label_of(table.pictures[number], axis) for axis in axes)
+        if number is not None and all(
+            label_of(picture, axis) == label_of(table.pictures[number], axis) for axis in axes
         ):
             table.pictures[number] = picture
             self.canvas.renew({number})
@@ -321,7 +318,7 @@ class GridTab(ttk.Frame):
             self._due = self.after(max(SOON_MS, round(self._took_s * 2000)), self._make_table)
 
     def _make_table(self) -> None:
-        self._due, self._making = None, True
+        self._due = None
         pictures, rows_by, columns_by = self.made.pictures, self._rows_by, self._columns_by
 
         def make() -> tuple[Table, float]:
@@ -333,7 +330,6 @@ class GridTab(ttk.Frame):
     def _take_table(self, made: tuple[Table, float]) -> None:
         current = self.current
         self.table, self._took_s = made
-        self._making = False
         self._at = {picture.record_id: number for number, picture in enumerate(self.table.pictures)}
         self.canvas.cursor = self._at.get(current.record_id, 0) if current is not None else self._first()
         for box, chosen in ((self.rows, self.table.rows_by), (self.columns, self.table.columns_by)):

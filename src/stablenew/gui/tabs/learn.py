@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import ttkbootstrap as ttk
 
 from stablenew.controller.events import ExperimentAdvanced, RunFailed, RunFinished, StateChanged
-from stablenew.gui.events import BackendChanged, OpenExperiment, ProposeSettings, RatingsChanged, ThemeChanged
+from stablenew.gui.events import BackendChanged, OpenExperiment, RatingsChanged, ThemeChanged
 from stablenew.gui.notices import Action, Notice
-from stablenew.gui.tabs.learn_advice import AdviceOrders, AdvicePage
+from stablenew.gui.tabs.learn_advice import AdviceOrders, AdvicePage, propose_advice
 from stablenew.gui.tabs.learn_cards import CardsPage
 from stablenew.gui.tabs.learn_context import Advisers, Context, card_arguments, engine
 from stablenew.gui.tabs.learn_design import DesignPage
@@ -132,11 +132,11 @@ class LearnTab(ttk.Frame):
             run=desk.run,
             stop=self._stop,
             rate=self.rate,
-            advise=lambda: self.show("advice"),
+            advise=self.see_advice,
             design=lambda: self.show("design"),
         )
         self.experiments = ExperimentsPage(self, window, self.view, orders)
-        self.rating = RatePage(self, window, lambda: self.show("experiments"), lambda: self.show("advice"))
+        self.rating = RatePage(self, window, lambda: self.show("experiments"), self.see_advice)
         advice = AdviceOrders(apply=self._apply, make_card=self._make_card, try_next=self._try_next)
         self.advice = AdvicePage(self, window, self._advisers, advice)
         self.cards = CardsPage(self, window, lambda: self.show("advice"), self.prove)
@@ -157,6 +157,11 @@ class LearnTab(ttk.Frame):
         self.window.notices.drop("experiment")
         self.show("rate")
         self.rating.begin(experiment_id)
+
+    def see_advice(self, experiment_id: str) -> None:
+        """What an experiment alone says."""
+        self.show("advice")
+        self.advice.look_at(experiment_id)
 
     def prove(self, card: TasteCard) -> None:
         """Compare the card's settings with the old ones in blind pairs; pictures that are missing are made first."""
@@ -209,11 +214,8 @@ class LearnTab(ttk.Frame):
         self.experiments.choose(experiment_id)
 
     def _apply(self, advice: Recommendation) -> None:
-        origin = f"advice for {advice.context}" if advice.context else "advice"
-        settings = {name: value for name, value in advice.settings.items() if name != "lora"}
-        lora = advice.settings.get("lora")
-        left_out = (f"lora {lora}, which belongs into the prompt",) if lora not in (None, "none") else ()
-        self.window.send(ProposeSettings(settings=settings, origin=origin, left_out=left_out))
+        workspace = self.window.workspace
+        self.window.jobs.start(lambda: propose_advice(workspace, advice), self.window.send)
 
     def _make_card(self, context: Context) -> None:
         workspace, who, adviser = self.window.workspace, self.window.ratings.who, self._advisers.advise

@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import ttkbootstrap as ttk
 
+from stablenew.errors import InputError
+from stablenew.gui.events import ProposeSettings
 from stablenew.gui.scrolling import ScrollArea
 from stablenew.gui.tabs.learn_charts import Bar, IntervalChart, bars_of
-from stablenew.gui.tabs.learn_context import Advisers, Context, ContextBar, read_choices
+from stablenew.gui.tabs.learn_context import Advisers, Context, ContextBar, question_of, read_choices
+from stablenew.gui.tabs.learn_curve import CurveChart, is_curve
+from stablenew.gui.tabs.learn_draft import cells_to_try
 from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_strip import PictureStrip
 from stablenew.gui.tabs.learn_words import cell_text, counted, gain_text
 from stablenew.learning.card_text import value_text
 from stablenew.learning.recommendation import Alternative, Recommendation
+from stablenew.pipeline.card_presets import settable
+from stablenew.workspace import Workspace
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
 
 BATCH = 6
+EFFECTS_READ = (
+    "Stars more or less than the setting's mean, everything else averaged over. "
+    "Thick or dark: 80 %, thin or light: 95 %."
+)
 ALTERNATIVES = 3
 ADVISE_AFTER_MS = 200
 
@@ -54,22 +64,22 @@ def expected_bars(advice: Recommendation) -> list[Bar]:
         bars.append(Bar(label="as advised", estimate=advice.expected, note=note, strong=True))
     for other in advice.alternatives[:ALTERNATIVES]:
         bars.append(_other(f"or {_against(advice, other)}", other))
-    if advice.cheapest is not None:
+    if advice.cheapest is not None and advice.cheapest.settings != advice.settings:
         bars.append(_other(f"cheapest: {_against(advice, advice.cheapest)}", advice.cheapest))
     return bars
 
 
-def unknowns(advice: Recommendation) -> list[str]:
-    """What the advice does not know, in words that its statements do not say already."""
-    said = " ".join(advice.statements)
-    found = []
-    if advice.not_tested and "not tested" not in said:
-        found.append(f"not tested: {', '.join(advice.not_tested)}")
-    if advice.seed_share is not None and "seed" not in said:
-        found.append(f"{100 * advice.seed_share:.0f} % of what moves the stars is just the seed")
-    if advice.enough and advice.more_possible >= 0.05 and "may be found" not in said:
-        found.append(f"another +{advice.more_possible:.1f} stars may be found by trying more")
-    return found
+def sentences(advice: Recommendation) -> list[str]:
+    """The advice's statements without those that stand above them already."""
+    told = (*advice.warnings, *((advice.reason,) if not advice.enough else ()))
+    return [sentence for sentence in advice.statements if not any(each in sentence for each in told)]
+
+
+def propose_advice(workspace: Workspace, advice: Recommendation) -> ProposeSettings:
+    """What the advice would change in Run. For a worker's thread."""
+    origin = f"advice for {advice.context}" if advice.context else "advice"
+    settings, passed_over = settable(workspace, advice.settings)
+    return ProposeSettings(settings=settings, origin=origin, left_out=passed_over)
 
 
 class AdvicePage(ttk.Frame):
@@ -82,19 +92,27 @@ class AdvicePage(ttk.Frame):
         self._asked: Context | None = None
         self._stale = True
         self._due: str | None = None
-        self._charts: list[IntervalChart] = []
+        self._charts: list[IntervalChart | CurveChart] = []
         self.strip: PictureStrip | None = None
         px = window.theme.px
         self._lay_out_head(px)
         ttk.Separator(self).pack(fill="x")
         self.panes = Halves(self, 0.58)
         self.panes.pack(fill="both", expand=True)
-        self.left, self.right = ScrollArea(self.panes, window.theme), ScrollArea(self.panes, window.theme)
-        self.panes.add(self.left, weight=1)
+        holder = ttk.Frame(self.panes)
+        self._lay_out_buttons(holder)
+        self.left, self.right = ScrollArea(holder, window.theme), ScrollArea(self.panes, window.theme)
+        self.left.pack(fill="both", expand=True)
+        self.panes.add(holder, weight=1)
         self.panes.add(self.right, weight=1)
         self._body: list[ttk.Frame] = []
         self.bind("<Map>", lambda _: self._seen())
         self._say("Reading …")
+
+    def look_at(self, experiment_id: str) -> None:
+        """Ask about that experiment alone."""
+        self.bar.look_at(experiment_id)
+        self.changed()
 
     def changed(self) -> None:
         """Records or ratings changed: what is shown may not hold any more."""
@@ -114,9 +132,7 @@ class AdvicePage(ttk.Frame):
         who = window.ratings.who
         self.said.configure(text="Working it out …")
         window.jobs.start(
-            lambda: advise(
-                window.workspace, model=context.model, pack=context.prompt_class, who=who, purpose=context.purpose
-            ),
+            lambda: advise(window.workspace, **question_of(context, who), purpose=context.purpose),
             self._take,
             failed=self._failed,
             key="advice",
@@ -128,16 +144,12 @@ class AdvicePage(ttk.Frame):
         who, per_second = window.ratings.who, context.purpose == "time"
         self.said.configure(text="Looking for what to try …")
         window.jobs.start(
-            lambda: next_batch(
+            lambda: cells_to_try(
                 window.workspace,
-                model=context.model,
-                pack=context.prompt_class,
-                who=who,
-                images=BATCH,
-                per_second=per_second,
+                next_batch(window.workspace, **question_of(context, who), images=BATCH, per_second=per_second),
             ),
             self._take_next,
-            failed=self._failed,
+            failed=self._no_next,
             key="next batch",
         )
 
@@ -157,17 +169,21 @@ class AdvicePage(ttk.Frame):
         head.pack(fill="x")
         self.bar = ContextBar(head, self._window.theme, self.changed)
         self.bar.pack(side="left")
-        self.apply_button = ttk.Button(head, text="Apply...", bootstyle="primary", command=self._apply)
-        self.card_button = ttk.Button(head, text="Make card", command=lambda: self._orders.make_card(self.bar.context))
-        self.next_button = ttk.Button(head, text="What to try next", command=self.ask_next)
-        for button in (self.apply_button, self.card_button, self.next_button):
-            button.pack(side="right", padx=(px(8), 0))
-        ttk.ToolTip(self.apply_button, text="Shows what would change in Run before anything does", delay=600)
-        ttk.ToolTip(
-            self.next_button, text="Design an experiment of images that would change the advice most", delay=600
-        )
         self.said = ttk.Label(head, style="Muted.TLabel")
         self.said.pack(side="left")
+
+    def _lay_out_buttons(self, holder: ttk.Frame) -> None:
+        px = self._window.theme.px
+        row = ttk.Frame(holder, padding=(px(16), px(12), px(16), 0))
+        row.pack(fill="x")
+        self.apply_button = ttk.Button(row, text="Apply...", bootstyle="primary", command=self._apply)
+        self.card_button = ttk.Button(row, text="Make card", command=lambda: self._orders.make_card(self.bar.context))
+        self.next_button = ttk.Button(row, text="What to try next", command=self.ask_next)
+        for button in (self.apply_button, self.card_button, self.next_button):
+            button.pack(side="left", padx=(0, px(8)))
+        ttk.ToolTip(self.apply_button, text="Shows what would change in Run before anything does", delay=600)
+        ttk.ToolTip(self.card_button, text="Keeps the advice that every rated picture gives", delay=600)
+        ttk.ToolTip(self.next_button, text="Design an experiment that would change the advice most", delay=600)
         self._arrange()
 
     def _anew(self) -> tuple[ttk.Frame, ttk.Frame]:
@@ -204,6 +220,11 @@ class AdvicePage(ttk.Frame):
         self.advice = None
         self._say(str(exc))
         self._arrange()
+        if not isinstance(exc, InputError):
+            self._window.report(exc)
+
+    def _no_next(self, exc: Exception) -> None:
+        self.said.configure(text="")
         self._window.report(exc)
 
     def _show_advice(self, left: ttk.Frame, advice: Recommendation) -> None:
@@ -225,10 +246,10 @@ class AdvicePage(ttk.Frame):
             self.strip = PictureStrip(left, self._window)
             self.strip.pack(fill="x", pady=(0, px(4)))
             self.strip.ask(advice.proof)
-        sentences = [*advice.statements, *unknowns(advice)]
-        if sentences:
+        said = sentences(advice)
+        if said:
             add_heading(left, theme, "In words")
-        for sentence in sentences:
+        for sentence in said:
             add_text(left, theme, sentence)
 
     def _show_changes(self, left: ttk.Frame, advice: Recommendation) -> None:
@@ -255,22 +276,40 @@ class AdvicePage(ttk.Frame):
         if not advice.effects:
             add_text(right, theme, "Nothing is known yet: no two rated pictures differ in a setting.", "Muted.TLabel")
             return
-        add_text(right, theme, "Stars of each value, over everything else; thick 80 %, thin 95 %.", "SmallMuted.TLabel")
+        add_text(
+            right,
+            theme,
+            EFFECTS_READ,
+            "SmallMuted.TLabel",
+        )
         for effect in sorted(advice.effects, key=lambda each: -each.share):
             share = f"{100 * effect.share:.0f} % of what settings explain"
             add_heading(right, theme, effect.name, aside=share)
-            self._chart(right, bars_of(effect), label_width=110, note_width=150)
+            if is_curve(effect):
+                curve = CurveChart(right, theme)
+                curve.pack(fill="x")
+                curve.show(effect)
+                self._charts.append(curve)
+            else:
+                self._chart(right, bars_of(effect), label_width=100, note_width=190)
 
     def _arrange(self) -> None:
         advice = self.advice
         able = advice is not None and advice.enough
         self.apply_button.configure(state="normal" if able and advice and advice.changes else "disabled")
-        self.card_button.configure(state="normal" if able else "disabled")
+        whole = self.bar.context.experiment_id is None
+        self.card_button.configure(state="normal" if able and whole else "disabled")
 
     # What the person does.
 
     def _seen(self) -> None:
-        self._window.library.ask(read_choices, self.bar.offer, failed=self._window.report, key="advice choices")
+        workspace = self._window.workspace
+        self._window.library.ask(
+            lambda index: read_choices(index, workspace),
+            self.bar.offer,
+            failed=self._window.report,
+            key="advice choices",
+        )
         if self._stale:
             self.ask_soon()
 

@@ -11,12 +11,13 @@ from tkinter import font as tkfont
 from stablenew.gui.tabs.run_packs import elided
 from stablenew.gui.theme import SMALL, Theme
 from stablenew.learning.card_text import value_text
-from stablenew.learning.recommendation import Estimate, SettingEffect
+from stablenew.learning.recommendation import Estimate, SettingEffect, ValueEffect
 
 ROW, AXIS = 22, 22
 """Logical pixels of a row, and of the scale below the last."""
 
-TICKS_MAX = 6
+TICKS_MAX, TICK_APART = 6, 56
+"""So many marks of a scale, and no nearer than so many logical pixels."""
 _STEPS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -44,12 +45,12 @@ class Scale:
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 
-def scale_of(bars: Sequence[Bar]) -> Scale:
-    """A scale of round numbers that holds every interval."""
+def scale_of(bars: Sequence[Bar], most: int = TICKS_MAX) -> Scale:
+    """A scale of round numbers that holds every interval, with about `most` marks."""
     low = min((bar.estimate.low for bar in bars), default=1.0)
     high = max((bar.estimate.high for bar in bars), default=5.0)
     span = max(high - low, 0.1)
-    step = next((each for each in _STEPS if span / each <= TICKS_MAX - 1), _STEPS[-1])
+    step = next((each for each in _STEPS if span / each <= most - 1), _STEPS[-1])
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     last = max(last, first + 1)
     return Scale(low=first * step, high=last * step, ticks=tuple(n * step for n in range(first, last + 1)))
@@ -63,12 +64,22 @@ def bars_of(effect: SettingEffect) -> list[Bar]:
         Bar(
             label=value_text(each.value),
             estimate=each.stars,
-            note=f"{each.images} pictures, {each.pairs} pairs" if each.tested else "not tested",
+            note=_behind(each),
             strong=each is best and len(tried) > 1,
             faded=not each.tested,
         )
         for each in effect.values
     ]
+
+
+def _behind(effect: ValueEffect) -> str:
+    """What a value's estimate rests on; of matched pairs also what they say."""
+    if not effect.tested:
+        return "not tested"
+    pictures = f"{effect.images} picture{'' if effect.images == 1 else 's'}"
+    if effect.matched is None:
+        return pictures
+    return f"{pictures}; {effect.pairs} pairs {effect.matched.mean:+.1f}"
 
 
 class IntervalChart(tkinter.Canvas):
@@ -98,7 +109,7 @@ class IntervalChart(tkinter.Canvas):
         left, right = self._label_width, self.winfo_width() - self._note_width
         if not self.bars or right - left < px(60):
             return
-        scale = scale_of(self.bars)
+        scale = scale_of(self.bars, max(2, min(TICKS_MAX, (right - left) // px(TICK_APART))))
         bottom = px(ROW) * len(self.bars)
 
         def x(value: float) -> float:

@@ -1,4 +1,4 @@
-"""What advice is asked about: a model, a class of prompts, and what it is to be good for."""
+"""What advice is asked about: a model, a pack, one experiment or all there is, and what it is to be good for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 import ttkbootstrap as ttk
 
 from stablenew.gui.theme import Theme
+from stablenew.learning.experiments import list_experiments
 from stablenew.learning.prompt_class import ANY
 from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
+from stablenew.workspace import Workspace
 
-ANY_MODEL, ANY_PROMPTS = "any model", "any prompts"
+ANY_MODEL, ANY_PROMPTS, EVERYTHING = "any model", "any prompts", "every rated picture"
 PURPOSES: Mapping[str, Purpose] = {"the best pictures": "quality", "good pictures sooner": "time"}
 
 
@@ -33,6 +35,7 @@ class Context:
 
     model: str | None = None
     prompt_class: str | None = None
+    experiment_id: str | None = None
     purpose: Purpose = "quality"
 
 
@@ -50,23 +53,31 @@ def engine() -> Advisers:
     return Advisers(advise=advise, next_batch=next_batch)
 
 
-def read_choices(index: RecordIndex) -> dict[str, list[str]]:
-    """The models and packs that there are records of."""
+def read_choices(index: RecordIndex, workspace: Workspace) -> dict[str, list[str]]:
+    """The models and packs that there are records of, and the experiments, the newest first."""
     models = {str(group.values[0]) for group in index.groups(["model"]) if group.values[0]}
     packs = {str(group.values[0]) for group in index.groups(["pack"]) if group.values[0]}
-    return {"model": sorted(models), "class": sorted(packs)}
+    experiments = sorted(list_experiments(workspace), key=lambda each: each.created_at, reverse=True)
+    names = [each.experiment_id for each in experiments]
+    return {"model": sorted(models), "class": sorted(packs), "experiment": names}
 
 
 class ContextBar(ttk.Frame):
-    """The three choices in a row. `changed` is called when the person chose otherwise."""
+    """The choices in a row. `changed` is called when the person chose otherwise."""
 
     def __init__(self, master: tkinter.Misc, theme: Theme, changed: Callable[[], None]) -> None:
         super().__init__(master)
         px = theme.px
         self._model = tkinter.StringVar(self, ANY_MODEL)
         self._class = tkinter.StringVar(self, ANY_PROMPTS)
+        self._experiment = tkinter.StringVar(self, EVERYTHING)
         self._purpose = tkinter.StringVar(self, next(iter(PURPOSES)))
-        fields = (("for", self._model, 20), ("on", self._class, 18), ("", self._purpose, 20))
+        fields = (
+            ("for", self._model, 18),
+            ("on", self._class, 16),
+            ("from", self._experiment, 30),
+            ("", self._purpose, 19),
+        )
         self.fields: list[ttk.Combobox] = []
         for text, variable, width in fields:
             if text:
@@ -75,7 +86,7 @@ class ContextBar(ttk.Frame):
             field.pack(side="left", padx=(0, px(12)))
             field.bind("<<ComboboxSelected>>", lambda _: changed())
             self.fields.append(field)
-        self.fields[2].configure(values=tuple(PURPOSES))
+        self.fields[3].configure(values=tuple(PURPOSES))
         self.offer({})
 
     @property
@@ -85,13 +96,31 @@ class ContextBar(ttk.Frame):
         return Context(
             model=None if model == ANY_MODEL else model,
             prompt_class=None if prompts == ANY_PROMPTS else prompts,
+            experiment_id=None if self._experiment.get() == EVERYTHING else self._experiment.get(),
             purpose=PURPOSES[self._purpose.get()],
         )
+
+    def look_at(self, experiment_id: str) -> None:
+        """Choose that experiment, whatever its model and prompts."""
+        self._model.set(ANY_MODEL)
+        self._class.set(ANY_PROMPTS)
+        self._experiment.set(experiment_id)
 
     def offer(self, choices: Mapping[str, Sequence[str]]) -> None:
         """Let these be chosen."""
         self.fields[0].configure(values=(ANY_MODEL, *choices.get("model", ())))
         self.fields[1].configure(values=(ANY_PROMPTS, *choices.get("class", ())))
+        self.fields[2].configure(values=(EVERYTHING, *choices.get("experiment", ())))
+
+
+def question_of(context: Context, who: str | None) -> dict[str, Any]:
+    """The context as `advise` and `advise_next` take it."""
+    return {
+        "model": context.model,
+        "pack": context.prompt_class,
+        "who": who,
+        "experiment_id": context.experiment_id,
+    }
 
 
 def card_arguments(context: Context) -> dict[str, Any]:

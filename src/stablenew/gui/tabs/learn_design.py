@@ -16,7 +16,7 @@ from stablenew.gui.tabs.learn_draft import DEFAULT_PROMPTS, DEFAULT_SEEDS, Desig
 from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_prompts import PackChoice
 from stablenew.gui.tabs.learn_values import ValuesEditor
-from stablenew.gui.tabs.learn_words import baseline_text, cell_text, cost_text
+from stablenew.gui.tabs.learn_words import baseline_text, cell_text, cost_text, counted, shared_settings
 from stablenew.pipeline.cost import is_large
 from stablenew.pipeline.presets import list_presets
 
@@ -157,16 +157,14 @@ class DesignPage(ttk.Frame):
         self.values = ValuesEditor(self._tests, self._window.theme, self._edited)
         self.values.pack(fill="x")
         self._listed = ttk.Frame(self._tests)
-        add_heading(body, theme, "Try")
         self._designs = ttk.Frame(body)
         self._designs.pack(fill="x")
-        self.design_buttons: list[ttk.Radiobutton] = []
+        add_heading(self._designs, theme, "Try")
         for text in (CROSSED, ALONE):
             button = ttk.Radiobutton(self._designs, text=text, value=text, variable=self._design)
             button.pack(anchor="w", pady=px(2))
-            self.design_buttons.append(button)
         self.baseline_box = ttk.Checkbutton(
-            body, text="and the baseline, where it is none of them", variable=self._with_baseline
+            self._designs, text="and the baseline, where it is none of them", variable=self._with_baseline
         )
         self.baseline_box.pack(anchor="w", pady=px(2))
 
@@ -250,10 +248,8 @@ class DesignPage(ttk.Frame):
     def _show_baseline(self, draft: Draft) -> None:
         text = baseline_text(draft.current) if draft.preset is None else "the preset's, on top of the defaults"
         self._base_text.configure(text=text)
-        alone = draft.design == "one-at-a-time" and not draft.cells
+        alone = draft.design == "one-at-a-time"
         self.baseline_box.configure(state="disabled" if alone else "normal")
-        for button in self.design_buttons:
-            button.configure(state="disabled" if draft.cells else "normal")
 
     def _arrange_buttons(self) -> None:
         able = self.designed is not None
@@ -267,14 +263,20 @@ class DesignPage(ttk.Frame):
         if not self._cells:
             self._listed.pack_forget()
             self.values.pack(fill="x")
+            self._designs.pack(fill="x")
             return
         self.values.pack_forget()
+        self._designs.pack_forget()
         self._listed.pack(fill="x")
         number = len(self._cells)
-        said = f"{number} combination{'' if number == 1 else 's'} that would change the advice most:"
-        ttk.Label(self._listed, text=said).pack(anchor="w")
+        said = f"{counted(number, 'combination')} that would change the advice most, the best known first:"
+        add_text(self._listed, self._window.theme, said)
+        alike = shared_settings(self._cells) if number > 1 else {}
         for cell in self._cells:
-            add_text(self._listed, self._window.theme, f"•  {cell_text(cell)}").pack_configure(padx=(px(8), 0))
+            own = {name: value for name, value in cell.items() if name not in alike}
+            add_text(self._listed, self._window.theme, f"•  {cell_text(own)}").pack_configure(padx=(px(8), 0))
+        if alike:
+            add_text(self._listed, self._window.theme, f"all with {cell_text(alike)}", "SmallMuted.TLabel")
         back = ttk.Button(self._listed, text="Test settings of my own", command=lambda: self.take_cells(()))
         back.pack(anchor="w", pady=(px(8), 0))
 

@@ -17,6 +17,7 @@ from stablenew.learning.learning_adapter import PlanVariants, variants_of
 from stablenew.learning.learning_plan import Design, LearningPlan, PlanPrompt, make_learning_plan
 from stablenew.learning.plan_checks import check_choices
 from stablenew.learning.plan_setting import LORA, SIZE
+from stablenew.pipeline.card_settings import asked_model
 from stablenew.pipeline.cost import estimate_experiment
 from stablenew.pipeline.experiment_prompts import prompts_of_packs
 from stablenew.pipeline.experiment_values import values_under_test
@@ -24,6 +25,7 @@ from stablenew.prompts.estimate import Estimate
 from stablenew.prompts.pack import read_pack
 from stablenew.prompts.wildcards import Wildcards
 from stablenew.run_request import Wish, wildcard_folders, wished_config
+from stablenew.variant import derived_seed
 from stablenew.workspace import Workspace
 
 DEFAULT_PROMPTS, DEFAULT_SEEDS = 6, 2
@@ -35,7 +37,7 @@ _EXAMPLES = {SIZE: "512x768,768x512", LORA: "none,ink:0.8"}
 class Draft:
     """What the person asks for. `preset` None: the baseline is `current`, the settings of the Run tab.
 
-    `values`: setting -> its values as typed. `cells`, where there are any, take the place of `values`.
+    `values`: setting -> its values as typed. `cells`, where there are any, are tried as they stand instead.
     """
 
     current: PipelineConfig = field(default_factory=PipelineConfig)
@@ -66,7 +68,7 @@ def design_experiment(draft: Draft, workspace: Workspace, backend: str, can: Cap
         raise InputError("Choose a setting to test, and at least two values for it.")
     if not draft.packs:
         raise InputError("Choose a pack: its prompts are what every cell is tried on.")
-    plan = _plan(draft, _baseline(draft, workspace), _prompts(draft, workspace))
+    plan = _plan(draft, _baseline(draft, workspace), _prompts(draft, workspace), _seeds(draft, workspace))
     if can is not None:
         check_choices(plan, offers_of(can))
     whole = variants_of(plan, "designed")
@@ -79,6 +81,21 @@ def store_experiment(workspace: Workspace, designed: Designed, choice: BackendCh
     experiment = new_experiment(designed.plan, backend=choice.name, backend_url=choice.url)
     save_experiment(workspace, experiment)
     return experiment
+
+
+def cells_to_try(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Settings as advice names them, as cells of a plan: models as they are asked for, nothing that is not set.
+
+    For a worker's thread.
+    """
+    found: list[Mapping[str, Any]] = []
+    for row in rows:
+        cell = {name: value for name, value in row.items() if value is not None and (value != "none" or name == LORA)}
+        if "model" in cell and (model := asked_model(workspace, str(cell.pop("model")))) is not None:
+            cell["model"] = model
+        if cell and cell not in found:
+            found.append(cell)
+    return tuple(found)
 
 
 def offers_of(can: Capabilities) -> dict[str, Sequence[str]]:
@@ -170,7 +187,17 @@ def _typed(values: Mapping[str, str]) -> dict[str, list[Any]]:
     return dict(values_under_test(f"{name}={text}") for name, text in values.items())
 
 
-def _plan(draft: Draft, baseline: PipelineConfig, prompts: tuple[PlanPrompt, ...]) -> LearningPlan:
+def _seeds(draft: Draft, workspace: Workspace) -> int | tuple[int, ...]:
+    """How many seeds; of given cells, new ones: they may have been made already with those that a prompt gets first."""
+    if not draft.cells:
+        return draft.seeds
+    before = sum(1 for _ in workspace.experiments.iterdir()) if workspace.experiments.is_dir() else 0
+    return tuple(derived_seed("next", before, number) for number in range(draft.seeds))
+
+
+def _plan(
+    draft: Draft, baseline: PipelineConfig, prompts: tuple[PlanPrompt, ...], seeds: int | tuple[int, ...]
+) -> LearningPlan:
     listed = bool(draft.cells)
     return make_learning_plan(
         baseline=baseline,
@@ -178,8 +205,8 @@ def _plan(draft: Draft, baseline: PipelineConfig, prompts: tuple[PlanPrompt, ...
         settings={} if listed else _typed(draft.values),
         design="listed" if listed else draft.design,
         cells=draft.cells,
-        with_baseline=draft.with_baseline and draft.design != "one-at-a-time",
-        seeds=draft.seeds,
+        with_baseline=draft.with_baseline and draft.design != "one-at-a-time" and not listed,
+        seeds=seeds,
         budget=draft.budget,
         note=draft.note,
     )

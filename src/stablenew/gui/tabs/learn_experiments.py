@@ -38,7 +38,7 @@ class ExperimentOrders:
     run: Callable[[str], None]
     stop: Callable[[], None]
     rate: Callable[[str], None]
-    advise: Callable[[], None]
+    advise: Callable[[str], None]
     design: Callable[[], None]
 
 
@@ -172,7 +172,7 @@ class ExperimentsPage(ttk.Frame):
         self.run_button = ttk.Button(row, text="Start", command=lambda: self._with_chosen(self._orders.run))
         self.stop_button = ttk.Button(row, text="Stop", command=self._orders.stop)
         self.rate_button = ttk.Button(row, text="Rate rows", command=lambda: self._with_chosen(self._orders.rate))
-        self.advice_button = ttk.Button(row, text="See advice", command=self._orders.advise)
+        self.advice_button = ttk.Button(row, text="See advice", command=lambda: self._with_chosen(self._orders.advise))
         self.more = ttk.Menubutton(row, text="Open ")
         menu = ttk.Menu(self.more, tearoff=False)
         menu.add_command(label="In Review", command=lambda: self._with_chosen(self._review))

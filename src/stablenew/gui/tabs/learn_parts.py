@@ -24,7 +24,7 @@ def add_text(master: tkinter.Misc, theme: Theme, text: str = "", style: str = "T
     """A text below what is there, in as many lines as the width asks for."""
     label = ttk.Label(master, text=text, style=style, justify="left", anchor="w")
     label.pack(fill="x", pady=theme.px(1))
-    label.bind("<Configure>", lambda event: label.configure(wraplength=max(theme.px(120), event.width)))
+    label.bind("<Configure>", lambda event: label.configure(wraplength=max(theme.px(120), event.width - theme.px(8))))
     return label
 
 

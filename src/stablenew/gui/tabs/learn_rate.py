@@ -92,7 +92,7 @@ class RatePage(ttk.Frame):
     """The rows of one experiment. `ended` is called when the person leaves; `advise` when the advice is asked for."""
 
     def __init__(
-        self, master: tkinter.Misc, window: StableNewGUI, ended: Callable[[], None], advise: Callable[[], None]
+        self, master: tkinter.Misc, window: StableNewGUI, ended: Callable[[], None], advise: Callable[[str], None]
     ) -> None:
         px = window.theme.px
         super().__init__(master, padding=(px(16), px(12), px(16), px(8)))
@@ -203,7 +203,8 @@ class RatePage(ttk.Frame):
         self.done = ttk.Frame(self.table)
         self.done_text = ttk.Label(self.done, justify="center", anchor="center")
         self.done_text.pack(pady=(px(48), px(16)))
-        self.advice_button = ttk.Button(self.done, text="See advice", bootstyle="primary", command=self._advise)
+        self.advice_button = ttk.Button(self.done, text="See advice", bootstyle="primary")
+        self.advice_button.configure(command=lambda: self._advise(self.experiment_id))
         self.advice_button.pack()
         self.sheet = KeySheet(self, theme, KEYS, self.table.focus_set)
 

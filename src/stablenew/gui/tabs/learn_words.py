@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stablenew.config import PipelineConfig
@@ -16,6 +16,12 @@ from stablenew.pipeline.cost import describe
 def cell_text(settings: Mapping[str, Any]) -> str:
     """The settings of a cell in a line: "steps 20, cfg_scale 7"; of one that sets nothing, "the baseline"."""
     return ", ".join(f"{name} {value_text(value)}" for name, value in settings.items()) or "the baseline"
+
+
+def shared_settings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What every cell sets alike."""
+    first = cells[0] if cells else {}
+    return {name: value for name, value in first.items() if all(each.get(name) == value for each in cells)}
 
 
 def baseline_text(config: PipelineConfig) -> str:

@@ -40,7 +40,6 @@ from stablenew.gui.tabs.run_orders import RunOrders
 from stablenew.gui.tabs.run_packs import PackPanel, demo_pack
 from stablenew.gui.tabs.run_presets import PresetBar
 from stablenew.gui.tabs.run_progress import ProgressPanel
-from stablenew.gui.tabs.run_setting_orders import SettingOrders
 from stablenew.gui.tabs.run_stages import StageCards
 from stablenew.learning.infotext import value_text
 from stablenew.run_request import Wish
@@ -66,7 +65,7 @@ class RunTab(ttk.Frame):
         self._slots: tuple[str, ...] = ()
         self._planning: str | None = None
         self._filling = True
-        self.orders, self.setting_orders = RunOrders(self), SettingOrders(self)
+        self.orders = RunOrders(self)
         self._lay_out()
         self._recall()
         self._filling = False
@@ -86,7 +85,7 @@ class RunTab(ttk.Frame):
         elif isinstance(event, LearningSwitched):
             self.controls.show_learning(event.on)
         elif isinstance(event, ProposeSettings):
-            self.setting_orders.show_proposal(event)
+            self.orders.show_proposal(event)
         elif isinstance(event, ResumeRun):
             self.orders.resume(event.run_id)
         elif isinstance(event, ExperimentAdvanced):
@@ -136,7 +135,7 @@ class RunTab(ttk.Frame):
         if packs:
             self.packs.add(packs)
         if pictures:
-            self.setting_orders.propose_picture(pictures[0])
+            self.orders.propose_picture(pictures[0])
 
     def name_of(self, index: int) -> str:
         """A variant of the run in a few words."""
@@ -174,7 +173,7 @@ class RunTab(ttk.Frame):
 
     def _lay_out(self) -> None:
         px = self.window.theme.px
-        self.presets = PresetBar(self, self.window, self.orders, self.setting_orders)
+        self.presets = PresetBar(self, self.window, self.orders.for_presets())
         self.presets.pack(fill="x", padx=px(16), pady=(px(12), px(8)))
         ttk.Separator(self).pack(fill="x")
         self.panes = ttk.Panedwindow(self, orient="horizontal")

@@ -57,6 +57,7 @@ class BackendPanel(ttk.Frame):
         super().__init__(master)
         self._window = window
         self._known = offered((), sorted(installed_kinds()))
+        self._statuses: tuple[BackendStatus, ...] = ()
         self._text = tkinter.StringVar(self)
         head = ttk.Frame(self)
         head.pack(fill="x", pady=(0, px(4)))
@@ -70,7 +71,7 @@ class BackendPanel(ttk.Frame):
         self.chooser.bind("<<ComboboxSelected>>", lambda _: self._choose())
         self.chooser.bind("<Return>", lambda _: self._choose())
         self.bind("<Configure>", lambda event: self.status.configure(wraplength=max(120, event.width - px(8))))
-        self._look_around()
+        self.look()
 
     def handle(self, event: object) -> None:
         """Show how the backend is now."""
@@ -83,16 +84,16 @@ class BackendPanel(ttk.Frame):
         self.chooser.configure(state="disabled" if busy else "normal")
 
     def look(self) -> None:
-        """Look for servers again, and ask the chosen backend again whether it is there."""
-        self._look_around()
-        self._window.connection.ask_again()
-
-    def _look_around(self) -> None:
+        """Look for servers again, and ask the open backend again where it was not there; told when it is known."""
         self._window.jobs.start(self._window.find_backends, self._found, key="find backends")
 
     def _found(self, statuses: tuple[BackendStatus, ...]) -> None:
+        self._statuses = statuses
         self._known = offered(statuses, sorted(installed_kinds()))
         self.chooser.configure(values=list(self._known))
+        backend = self._window.backend
+        if backend is not None and self._has_changed(backend, statuses):
+            self._window.connection.ask_again()
         self.after(LOOK_EVERY_MS, self._look_when_idle)
 
     def _look_when_idle(self) -> None:
@@ -100,6 +101,14 @@ class BackendPanel(ttk.Frame):
             self.after(LOOK_EVERY_MS, self._look_when_idle)
         else:
             self.look()
+
+    def _has_changed(self, backend: BackendChanged, statuses: tuple[BackendStatus, ...]) -> bool:
+        """Whether what was found contradicts what is shown."""
+        choice = backend.choice
+        same = [each for each in statuses if each.name == choice.name or (choice.url and each.url == choice.url)]
+        if not same:
+            return backend.state == "unavailable"
+        return same[0].usable != (backend.state == "ready")
 
     def _choose(self) -> None:
         choice = parse_choice(self._text.get(), self._known)

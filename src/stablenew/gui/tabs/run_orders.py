@@ -1,19 +1,25 @@
-"""What the Run tab's buttons do with runs: start and stop them, one-click actions, going on with earlier ones."""
+"""What the Run tab's buttons do: start and stop runs, go on with earlier ones, presets, one-click actions, pictures."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from tkinter import filedialog
 from typing import TYPE_CHECKING
 
-from stablenew.controller.events import RunFailed, RunFinished, RunStarted
-from stablenew.errors import InputError
-from stablenew.gui.events import BackendChanged, BackendChoice, OpenExperiment, OpenRun
+from stablenew.controller.events import RunFinished, RunStarted
+from stablenew.errors import InputError, StableNewError
+from stablenew.gui.difference import Difference, difference, show_difference
+from stablenew.gui.events import BackendChanged, BackendChoice, OpenExperiment, OpenRun, ProposeSettings
+from stablenew.gui.form import text_of
 from stablenew.gui.notices import Action, Notice
-from stablenew.gui.tabs.run_launch import Planned, plan_wish, start_planned
+from stablenew.gui.picture_settings import read_proposal
+from stablenew.gui.tabs.run_launch import Planned, plan_wish, start_planned, write_one_line_pack
+from stablenew.gui.tabs.run_presets import PresetOrders
 from stablenew.pipeline.cost import describe, is_large
-from stablenew.pipeline.presets import OneClickAction
+from stablenew.pipeline.presets import OneClickAction, Preset, read_preset, save_action, save_preset
 from stablenew.pipeline.promotion import promote_run, rated_at_least
 from stablenew.pipeline.run_folder import RunFolder, read_manifest
 from stablenew.pipeline.run_list import RunSummary, last_statuses, unfinished_runs
@@ -36,6 +42,8 @@ class RunOrders:
         self.running: Plan | None = None
         self._next: Callable[[], None] | None = None
         self._wanted: BackendChoice | None = None
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run what stands in the tab."""
@@ -62,30 +70,13 @@ class RunOrders:
         """Offer to go on with the newest run that was not finished, unless it was declined before."""
         self._window.jobs.start(lambda: unfinished_runs(self._window.workspace), self._offer)
 
-    def go(self, action: OneClickAction) -> None:
-        """Run a one-click action, on its own backend."""
-        if self._tab.view.busy:
-            self._window.notify(Notice(text="A run is under way: wait for it or stop it first.", severity="warning"))
-            return
-        wish = dataclasses.replace(wish_of_action(action), no_learning=not self._window.state.learning)
-        backend = self._window.backend
-        name = action.backend or (backend.choice.name if backend else None)
-        if (backend is not None and name == backend.choice.name) or name is None:
-            self._plan_and_start(wish)
-        else:
-            self._on_backend(BackendChoice(name=name), partial(self._plan_and_start, wish))
-
     def follow(self, event: object) -> None:
         """React to the run's own events."""
         if isinstance(event, RunStarted) and event.already_done:
             folder = RunFolder(self._window.workspace, event.run_id)
             self._window.jobs.start(lambda: _done_before(folder), self._tab.view.mark_done)
-        if isinstance(event, RunFailed):
-            self._window.notify(Notice(text=f"The run could not go on: {event.error}", severity="bad", key="start"))
         if isinstance(event, RunFinished):
             run_id = event.run_id
-            if event.result.status == "aborted":
-                self._offer_again(run_id, event.result.abort_reason)
             self._window.jobs.start(
                 lambda: read_manifest(self._window.workspace, run_id).paused_stages, partial(self._offer_stages, run_id)
             )
@@ -174,11 +165,6 @@ class RunOrders:
             )
         )
 
-    def _offer_again(self, run_id: str, reason: str) -> None:
-        again = Action(label="Resume", do=partial(self.resume, run_id))
-        text = f"Run {run_id} ended early: {reason}"
-        self._window.notify(Notice(text=text, severity="bad", actions=(again,), key="unfinished"))
-
     def _decline(self, run_id: str) -> None:
         declined = list(self._window.recall("run").get("declined", ()))
         self._window.remember("run", {"declined": [*declined, run_id][-50:]})
@@ -216,6 +202,120 @@ class RunOrders:
             if not chosen:
                 raise InputError(f"nothing in run {run_id} is rated {rating:g} or better")
         return promote_run(workspace, run_id, chosen)
+
+    # --- settings -----------------------------------------------------------------------------------------------------
+
+    def for_presets(self) -> PresetOrders:
+        """What the row of presets and one-click actions may ask for."""
+        return PresetOrders(
+            propose=self.propose_preset,
+            save_preset=self.save_preset,
+            go=self.go,
+            save_action=self.save_action,
+            open_picture=self.ask_picture,
+        )
+
+    def show_proposal(self, proposal: ProposeSettings) -> None:
+        """Show what the proposal would change, and take it over once that is agreed."""
+        found = difference(self._tab.settings(), proposal.settings)
+        show_difference(
+            self._tab, self._window.theme, proposal, self._tab.settings(), found, partial(self._take, proposal, found)
+        )
+
+    def propose_preset(self, name: str) -> None:
+        """Show what the preset would change."""
+        workspace = self._window.workspace
+        self._window.jobs.start(
+            lambda: ProposeSettings(settings=read_preset(workspace, name).settings, origin=f"preset {name}"),
+            self._window.send,
+        )
+
+    def save_preset(self, name: str, replace: bool = False) -> None:
+        """Keep the changed settings under a name."""
+        preset = Preset(settings=dict(self._tab.stages.changes))
+        if not preset.settings:
+            self._window.notify(Notice(text="Nothing to save: no setting is changed.", severity="warning"))
+            return
+        workspace = self._window.workspace
+        self._save(
+            lambda: save_preset(workspace, name, preset, replace=replace),
+            partial(self.save_preset, name, True),
+            replace,
+        )
+
+    def save_action(self, label: str, replace: bool = False) -> None:
+        """Keep packs, settings and axes as a one-click action."""
+        wish, backend, workspace = self._tab.wish(), self._window.backend, self._window.workspace
+        if not wish.packs:
+            self._window.notify(Notice(text="Nothing to save: no pack is chosen.", severity="warning"))
+            return
+        action = OneClickAction(
+            label=label,
+            packs=tuple(str(path.resolve()) for path in wish.packs),
+            set=tuple(f"{path}={text_of(value) or 'none'}" for path, value in wish.settings.items()),
+            vary=wish.vary,
+            backend=backend.choice.name if backend else None,
+            limit=wish.limit,
+        )
+        if wish.vary_together or wish.skip or wish.seeds:
+            text = "One-click actions keep no linked axes, skip rules or seeds per cell: those were left out."
+            self._window.notify(Notice(text=text, severity="warning"))
+        self._save(
+            lambda: save_action(workspace, label, action, replace=replace),
+            partial(self.save_action, label, True),
+            replace,
+        )
+
+    def go(self, action: OneClickAction) -> None:
+        """Run a one-click action, on its own backend."""
+        if self._tab.view.busy:
+            self._window.notify(Notice(text="A run is under way: wait for it or stop it first.", severity="warning"))
+            return
+        wish = dataclasses.replace(wish_of_action(action), no_learning=not self._window.state.learning)
+        backend = self._window.backend
+        name = action.backend or (backend.choice.name if backend else None)
+        if (backend is not None and name == backend.choice.name) or name is None:
+            self._plan_and_start(wish)
+        else:
+            self._on_backend(BackendChoice(name=name), partial(self._plan_and_start, wish))
+
+    def ask_picture(self) -> None:
+        """Ask for a picture, and show its settings."""
+        types = [("Pictures", "*.png *.jpg *.jpeg *.webp *.avif"), ("All files", "*")]
+        chosen = filedialog.askopenfilename(parent=self._tab, title="Settings of a picture", filetypes=types)
+        if chosen:
+            self.propose_picture(Path(chosen))
+
+    def propose_picture(self, path: Path) -> None:
+        """Show the settings that a picture carries."""
+        self._window.jobs.start(lambda: read_proposal(path), self._window.send)
+
+    def _take(self, proposal: ProposeSettings, found: Difference, with_prompt: bool) -> None:
+        if found.changes:
+            self._tab.take_settings(found.changes)
+        if with_prompt and proposal.prompt:
+            stem = Path(proposal.origin).stem or "prompt"
+            workspace = self._window.workspace
+            self._window.jobs.start(
+                lambda: write_one_line_pack(workspace, stem, proposal.prompt, proposal.negative_prompt),
+                lambda path: self._tab.packs.add([path]),
+            )
+
+    def _save(self, write: Callable[[], Path], again: Callable[[], None], replaced: bool) -> None:
+        def saved(path: Path) -> None:
+            self._tab.presets.read()
+            self._window.notify(Notice(text=f"Saved {path}", severity="good", key="saved"))
+
+        def refused(exc: Exception) -> None:
+            if not isinstance(exc, StableNewError) or replaced or "already" not in str(exc):
+                self._window.report(exc)
+                return
+            text = str(exc).partition(":")[0] + "."
+            self._window.notify(
+                Notice(text=text, severity="warning", actions=(Action(label="Replace it", do=again),), key="saved")
+            )
+
+        self._window.jobs.start(write, saved, failed=refused)
 
 
 def _laid_out(going_on: Continuation) -> Continuation:

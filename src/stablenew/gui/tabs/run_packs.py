@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 PREVIEWED = 40
 """So many texts of a line are shown."""
 
-MANY_LINES, ROWS_AT_ONCE = 500, 25
-"""So many lines of a pack are listed, and so many are written before Tk gets its turn."""
+MANY_LINES = 500
+"""So many lines of a pack are listed."""
 
 _SIGNS = {"error": "✕", "warning": "▲"}
 _TAGS = {sign: severity for severity, sign in _SIGNS.items()}
@@ -110,7 +110,7 @@ def elided(text: str, room: int, measure: Callable[[str], int]) -> str:
     """`text`, or as much of it as fits into `room` pixels, with three dots."""
     if measure(text) <= room:
         return text
-    low, high = 0, min(len(text), room)  # no character is narrower than a pixel
+    low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if measure(text[:middle] + "...") <= room else (low, middle - 1)
@@ -131,8 +131,6 @@ class PackPanel(ttk.Frame):
         self._window, self._changed = window, changed
         self._looks: dict[str, PackLook] = {}
         self._shown: Path | None = None
-        self._font = tkfont.nametofont("TkDefaultFont", root=self)
-        self._rows_fit = 0
         px = window.theme.px
         head = ttk.Frame(self)
         head.pack(fill="x", pady=(0, px(4)))
@@ -216,7 +214,7 @@ class PackPanel(ttk.Frame):
         self.packs.bind("<Delete>", lambda _: self._remove())
         self.packs.bind("<space>", lambda _: self._toggle())
         context_menu(self.packs, self._menu)
-        self.lines.bind("<Configure>", self._rewrite_rows)
+        self.lines.bind("<Configure>", lambda _: self.after_idle(self._elide))
         self.lines.bind("<<TreeviewSelect>>", lambda _: self._line_chosen())
         self.recolour()
 
@@ -249,35 +247,25 @@ class PackPanel(ttk.Frame):
 
     def _show_lines(self, look: PackLook) -> None:
         self.lines.delete(*self.lines.get_children())
-        self._write_rows(look, 0)
+        for line in look.lines[:MANY_LINES]:
+            mark = look.mark_of(line.line_number)
+            tags = (_TAGS[mark],) if mark else ()
+            self.lines.insert("", "end", f"line {line.line_number}", values=(mark,), tags=tags)
+        self._elide()
+        if len(look.lines) > MANY_LINES:
+            self.lines.insert("", "end", text=f"and {len(look.lines) - MANY_LINES:,} more", tags=("muted",))
         whole = [finding for finding in look.findings if finding.line is None]
         said = [(look.problem, "error")] if look.problem else [(each.message, each.severity) for each in whole]
         self._say(said or [("Choose a prompt to see what it becomes.", "muted")])
 
-    def _write_rows(self, look: PackLook, start: int) -> None:
-        """Write some rows of the pack, each as long as there is room for, and the others soon after: never for long."""
-        if self._looks.get(str(self._shown)) is not look:
-            return
-        room = self.lines.column("#0", "width") - self._window.theme.px(24)
-        for line in look.lines[start : min(start + ROWS_AT_ONCE, MANY_LINES)]:
-            item, mark = f"line {line.line_number}", look.mark_of(line.line_number)
-            text = elided(line.prompt or "(no prompt)", room, self._font.measure)
-            if self.lines.exists(item):
-                self.lines.item(item, text=text)
-            else:
-                self.lines.insert("", "end", item, text=text, values=(mark,), tags=(_TAGS[mark],) if mark else ())
-        if start + ROWS_AT_ONCE < min(len(look.lines), MANY_LINES):
-            self.after(1, partial(self._write_rows, look, start + ROWS_AT_ONCE))
-        elif len(look.lines) > MANY_LINES and not self.lines.exists("more"):
-            more = f"and {len(look.lines) - MANY_LINES:,} more"
-            self.lines.insert("", "end", "more", text=more, tags=("muted",))
-
-    def _rewrite_rows(self, event: tkinter.Event[tkinter.Misc]) -> None:
-        """Use the room there is now."""
+    def _elide(self) -> None:
+        """Write the prompts as long as there is room for them."""
         look = self._looks.get(str(self._shown))
-        if look is not None and event.width != self._rows_fit:
-            self._rows_fit = event.width
-            self.after_idle(self._write_rows, look, 0)
+        room = self.lines.column("#0", "width") - self._window.theme.px(24)
+        font = tkfont.nametofont("TkDefaultFont", root=self)
+        for line in look.lines[:MANY_LINES] if look else ():
+            text = elided(line.prompt or "(no prompt)", room, font.measure)
+            self.lines.item(f"line {line.line_number}", text=text)
 
     def _line_chosen(self) -> None:
         marked = self.lines.selection()

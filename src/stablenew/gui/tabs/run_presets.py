@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tkinter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from stablenew.workspace import Workspace
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
-    from stablenew.gui.tabs.run_orders import RunOrders
-    from stablenew.gui.tabs.run_setting_orders import SettingOrders
 
 BUTTONS = 4
 """So many one-click actions have a button; the others are in a menu."""
@@ -42,25 +41,36 @@ def read_named(workspace: Workspace) -> Named:
     return Named(presets=tuple(list_presets(workspace)), actions=tuple(actions))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetOrders:
+    """What the row asks of the Run tab."""
+
+    propose: Callable[[str], None]
+    save_preset: Callable[[str], None]
+    go: Callable[[OneClickAction], None]
+    save_action: Callable[[str], None]
+    open_picture: Callable[[], None]
+
+
 class PresetBar(ttk.Frame):
     """Presets on the left, one-click actions in the middle, a picture's settings on the right."""
 
-    def __init__(self, master: tkinter.Misc, window: StableNewGUI, runs: RunOrders, settings: SettingOrders) -> None:
+    def __init__(self, master: tkinter.Misc, window: StableNewGUI, orders: PresetOrders) -> None:
         px = window.theme.px
         super().__init__(master)
-        self._window, self._runs, self._settings, self._px = window, runs, settings, px
+        self._window, self._orders, self._px = window, orders, px
         ttk.Label(self, text="Preset").pack(side="left", padx=(0, px(8)))
         self._preset = tkinter.StringVar(self)
         self.presets = ttk.Combobox(self, textvariable=self._preset, state="readonly", width=18)
         self.presets.pack(side="left")
-        self.presets.bind("<<ComboboxSelected>>", lambda _: settings.propose_preset(self._preset.get()))
+        self.presets.bind("<<ComboboxSelected>>", lambda _: orders.propose(self._preset.get()))
         ttk.Button(self, text="Save as preset...", command=self._ask_preset).pack(side="left", padx=px(4))
         ttk.Separator(self, orient="vertical").pack(side="left", fill="y", padx=px(8))
         ttk.Label(self, text="One click").pack(side="left", padx=(0, px(8)))
         self._buttons = ttk.Frame(self)
         self._buttons.pack(side="left")
         ttk.Button(self, text="Save as one click...", command=self._ask_action).pack(side="left", padx=px(4))
-        ttk.Button(self, text="Settings of a picture...", command=settings.ask_picture).pack(side="right")
+        ttk.Button(self, text="Settings of a picture...", command=orders.open_picture).pack(side="right")
         self.read()
 
     def read(self) -> None:
@@ -73,7 +83,7 @@ class PresetBar(ttk.Frame):
             child.destroy()
         for action in named.actions[:BUTTONS]:
             text = action.label if len(action.label) <= 20 else action.label[:18] + "..."
-            button = ttk.Button(self._buttons, text=text, command=partial(self._runs.go, action))
+            button = ttk.Button(self._buttons, text=text, command=partial(self._orders.go, action))
             button.pack(side="left", padx=(0, self._px(4)))
             ttk.ToolTip(button, text=described(action), delay=600)
         if len(named.actions) > BUTTONS:
@@ -85,7 +95,7 @@ class PresetBar(ttk.Frame):
         more = ttk.Menubutton(self._buttons, text=f"{len(actions)} more")
         menu = ttk.Menu(more, tearoff=False)
         for action in actions:
-            menu.add_command(label=action.label, command=partial(self._runs.go, action))
+            menu.add_command(label=action.label, command=partial(self._orders.go, action))
         more.configure(menu=menu)
         more.pack(side="left")
 
@@ -93,14 +103,14 @@ class PresetBar(ttk.Frame):
         question = "The settings you changed are saved under this name."
         ask_line(
             self, self._window.theme, title="Save as preset", question=question, button="Save",
-            then=self._settings.save_preset,
+            then=self._orders.save_preset,
         )  # fmt: skip
 
     def _ask_action(self) -> None:
         question = "The chosen packs, settings and axes become a button with this label, which records carry too."
         ask_line(
             self, self._window.theme, title="Save as one-click action", question=question, button="Save",
-            then=self._settings.save_action,
+            then=self._orders.save_action,
         )  # fmt: skip
 
 
