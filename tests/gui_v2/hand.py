@@ -25,7 +25,7 @@ else:
     tkinter = pytest.importorskip("tkinter", reason="this Python has no Tk: on Debian apt install python3-tk")
     pytest.importorskip("ttkbootstrap", reason="the window needs the extra gui: pip install 'stablenew[gui]'")
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 """How long a test waits for what should come: long enough for a busy machine, no test is about it."""
 
 
