@@ -197,6 +197,7 @@ def test_a_stopped_experiment_goes_on_where_it_ended(open_window: OpenWindow, wo
     hand.wait(lambda: tab.view.result and not tab.view.busy, "the stop")
     made = len(tab.view.result.records)  # type: ignore[union-attr]
     assert 2 <= made < 24
+    hand.wait(lambda: tab.experiments.chosen and tab.experiments.chosen.made == made, "the cells' counts")
     hand.put_away()
     again = open_window(QUICK, tabs=ADVISED)
     again.wait(lambda: again.window.capabilities, "the backend's answer")

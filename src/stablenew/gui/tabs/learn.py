@@ -15,7 +15,7 @@ from stablenew.gui.tabs.learn_advice import AdviceOrders, AdvicePage, propose_ad
 from stablenew.gui.tabs.learn_cards import CardsPage
 from stablenew.gui.tabs.learn_context import Advisers, Context, card_arguments, engine
 from stablenew.gui.tabs.learn_design import DesignPage
-from stablenew.gui.tabs.learn_experiments import COUNT_AFTER_MS, ExperimentOrders, ExperimentsPage
+from stablenew.gui.tabs.learn_experiments import ExperimentOrders, ExperimentsPage
 from stablenew.gui.tabs.learn_fold import ExperimentView
 from stablenew.gui.tabs.learn_orders import ExperimentDesk
 from stablenew.gui.tabs.learn_proof import PlannedProof, planned_proof
@@ -72,7 +72,7 @@ class LearnTab(ttk.Frame):
             self.advice.changed()
             self._offer_judging(event.run_id or "")
         elif isinstance(event, ExperimentAdvanced):
-            self.experiments.read_soon(COUNT_AFTER_MS)
+            self.experiments.count_soon(event.experiment_id)
         elif isinstance(event, RatingsChanged):
             self.experiments.read_soon()
             self.advice.changed()

@@ -254,12 +254,12 @@ class AdvicePage(ttk.Frame):
 
     def _show_changes(self, left: ttk.Frame, advice: Recommendation) -> None:
         px = self._window.theme.px
-        columns = (("now", 110), ("advised", 110), ("stars", 150), ("pictures", 90))
+        columns = (("now", 80), ("advised", 80), ("stars", 130), ("pictures", 80))
         table = ttk.Treeview(
             left, columns=[name for name, _ in columns], height=len(advice.changes), selectmode="none", takefocus=False
         )
         table.heading("#0", text="setting", anchor="w")
-        table.column("#0", width=px(120), stretch=True)
+        table.column("#0", width=px(90), stretch=True)
         for name, width in columns:
             table.heading(name, text=name, anchor="w")
             table.column(name, width=px(width), anchor="w", stretch=True)

@@ -89,6 +89,7 @@ class IntervalChart(tkinter.Canvas):
         super().__init__(master, highlightthickness=0, borderwidth=0, width=1, takefocus=False)
         self._theme = theme
         self._label_width, self._note_width = theme.px(label_width), theme.px(note_width)
+        self._label_room, self._note_room = self._label_width, self._note_width
         self.bars: tuple[Bar, ...] = ()
         self.bind("<Configure>", lambda _: self._draw())
 
@@ -106,10 +107,12 @@ class IntervalChart(tkinter.Canvas):
         palette, px = self._theme.palette, self._theme.px
         self.delete("all")
         self.configure(background=palette.background)
-        left, right = self._label_width, self.winfo_width() - self._note_width
+        self._label_room = min(self._label_width, self.winfo_width() // 4)
+        self._note_room = min(self._note_width, self.winfo_width() * 2 // 5)
+        left, right = self._label_room, self.winfo_width() - self._note_room
         if not self.bars or right - left < px(60):
             return
-        scale = scale_of(self.bars, max(2, min(TICKS_MAX, (right - left) // px(TICK_APART))))
+        scale = scale_of(self.bars, max(3, min(TICKS_MAX, (right - left) // px(TICK_APART))))
         bottom = px(ROW) * len(self.bars)
 
         def x(value: float) -> float:
@@ -128,7 +131,7 @@ class IntervalChart(tkinter.Canvas):
         colour = palette.accent if bar.strong else palette.muted
         ink = palette.muted if bar.faded else palette.foreground
         font = tkfont.nametofont("StableNewHeading" if bar.strong else "TkDefaultFont", root=self)
-        label = elided(bar.label, self._label_width - px(12), font.measure)
+        label = elided(bar.label, self._label_room - px(12), font.measure)
         self.create_text(0, y, anchor="w", text=label, fill=ink, font=font)
         own = bar.estimate
         dash = (2, 3) if bar.faded else ()
@@ -139,5 +142,5 @@ class IntervalChart(tkinter.Canvas):
         ground = palette.background if bar.faded else colour
         self.create_oval(dot - radius, y - radius, dot + radius, y + radius, fill=ground, outline=colour)
         note = tkfont.nametofont(SMALL, root=self)
-        text = elided(bar.note, self._note_width - px(12), note.measure)
+        text = elided(bar.note, self._note_room - px(12), note.measure)
         self.create_text(self.winfo_width(), y, anchor="e", text=text, fill=palette.muted, font=SMALL)

@@ -231,6 +231,7 @@ class DesignPage(ttk.Frame):
 
     def _take_design(self, designed: Designed) -> None:
         self.designed = designed
+        self._base_text.configure(text=baseline_text(designed.plan.baseline))
         large = is_large(designed.estimate)
         self.estimate.configure(text=cost_text(designed), style="Warning.TLabel" if large else "TLabel")
         self._arrange_buttons()
@@ -246,8 +247,8 @@ class DesignPage(ttk.Frame):
         self._arrange_buttons()
 
     def _show_baseline(self, draft: Draft) -> None:
-        text = baseline_text(draft.current) if draft.preset is None else "the preset's, on top of the defaults"
-        self._base_text.configure(text=text)
+        if draft.preset is None:
+            self._base_text.configure(text=baseline_text(draft.current))
         alone = draft.design == "one-at-a-time"
         self.baseline_box.configure(state="disabled" if alone else "normal")
 

@@ -25,7 +25,7 @@ from stablenew.workspace import Workspace
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
 
-CELL_COLUMNS = (("made", 56), ("failed", 56), ("missing", 64), ("rated", 56), ("mean", 64), ("sd", 56), ("seconds", 72))
+CELL_COLUMNS = (("made", 54), ("failed", 56), ("missing", 68), ("rated", 54), ("mean", 54), ("sd", 40), ("seconds", 72))
 READ_AFTER_MS, COUNT_AFTER_MS = 400, 2_000
 """After something was said or ended; and while pictures are made."""
 NOTHING_YET = "Design one: it tries settings against each other on the same prompts and seeds."
@@ -106,10 +106,37 @@ class ExperimentsPage(ttk.Frame):
             key="experiments",
         )
 
-    def read_soon(self, after_ms: int = READ_AFTER_MS) -> None:
+    def read_soon(self) -> None:
         """Read anew, once for many events; not while nobody sees it."""
+        if self._due is not None:
+            self.after_cancel(self._due)
+            self._due = None
+        if self.winfo_ismapped():
+            self._due = self.after(READ_AFTER_MS, self.read)
+
+    def count_soon(self, experiment_id: str) -> None:
+        """Read where this one stands, once for many events; not while nobody sees it."""
         if self._due is None and self.winfo_ismapped():
-            self._due = self.after(after_ms, self.read)
+            self._due = self.after(COUNT_AFTER_MS, lambda: self._count(experiment_id))
+
+    def _count(self, experiment_id: str) -> None:
+        self._due = None
+        known = self.states.get(experiment_id)
+        if known is not None:
+            self._window.library.ask(
+                lambda index: experiment_state(known.experiment, records_of_experiment(index, experiment_id)),
+                self._counted,
+                failed=self._window.report,
+                key="experiment",
+            )
+
+    def _counted(self, state: ExperimentState) -> None:
+        name = state.experiment.experiment_id
+        if name in self.states:
+            self.states[name] = state
+            self.table.item(name, values=_list_row(state))
+            if self.chosen is state:
+                self._show_chosen()
 
     def show_progress(self) -> None:
         """The experiment under way stands elsewhere now."""
@@ -131,7 +158,7 @@ class ExperimentsPage(ttk.Frame):
         body.pack(fill="both", expand=True)
         self.table = ttk.Treeview(body, columns=("made", "rated"), selectmode="browse")
         columns: tuple[tuple[str, str, int, Literal["w", "e"]], ...] = (
-            ("#0", "experiment", 240, "w"),
+            ("#0", "experiment", 120, "w"),
             ("made", "made", 72, "e"),
             ("rated", "rated", 56, "e"),
         )
@@ -158,7 +185,7 @@ class ExperimentsPage(ttk.Frame):
         body.pack(fill="both", expand=True, pady=(px(12), 0))
         self.cells = ttk.Treeview(body, columns=[name for name, _ in CELL_COLUMNS], selectmode="none")
         self.cells.heading("#0", text="cell", anchor="w")
-        self.cells.column("#0", width=px(200), stretch=True)
+        self.cells.column("#0", width=px(120), stretch=True)
         for name, width in CELL_COLUMNS:
             self.cells.heading(name, text=name, anchor="e")
             self.cells.column(name, width=px(width), minwidth=px(width), anchor="e", stretch=False)
@@ -200,10 +227,8 @@ class ExperimentsPage(ttk.Frame):
         self.states, self._wanted = self._coming, ""
         self.table.delete(*self.table.get_children())
         for name, state in self.states.items():
-            total = state.made + state.failed + state.missing
-            values = (f"{state.made}/{total}", state.rated or "")
             left = bool(state.made and (state.missing or state.failed))
-            self.table.insert("", "end", name, text=name, values=values, tags=("left",) if left else ())
+            self.table.insert("", "end", name, text=name, values=_list_row(state), tags=("left",) if left else ())
         items = list(self.states)
         if items:
             chosen = marked if marked in self.states else items[0]
@@ -277,6 +302,11 @@ class ExperimentsPage(ttk.Frame):
     def _folder(self, experiment_id: str) -> None:
         path = self._window.workspace.experiments / experiment_id
         self._window.jobs.start(lambda: open_with_desktop(path))
+
+
+def _list_row(state: ExperimentState) -> tuple[str, str]:
+    """What the list says of an experiment, beside its name."""
+    return f"{state.made}/{state.made + state.failed + state.missing}", str(state.rated or "")
 
 
 def _made_part(state: ExperimentState | None) -> float:
