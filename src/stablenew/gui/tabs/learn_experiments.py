@@ -25,7 +25,7 @@ from stablenew.workspace import Workspace
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
 
-CELL_COLUMNS = (("made", 54), ("failed", 56), ("missing", 68), ("rated", 54), ("mean", 54), ("sd", 40), ("seconds", 72))
+CELL_COLUMNS = (("made", 54), ("failed", 56), ("missing", 68), ("rated", 54), ("mean", 54), ("seconds", 72))
 READ_AFTER_MS, COUNT_AFTER_MS = 400, 2_000
 """After something was said or ended; and while pictures are made."""
 NOTHING_YET = "Design one: it tries settings against each other on the same prompts and seeds."
@@ -56,7 +56,7 @@ def cell_row(cell: CellState) -> tuple[str, ...]:
         return "" if value is None else f"{value:.{digits}f}"
 
     counts = (cell.made, cell.failed, cell.missing, cell.rated)
-    return (*(str(each or "") for each in counts), number(cell.mean), number(cell.sd), number(cell.seconds, 1))
+    return (*(str(each or "") for each in counts), number(cell.mean), number(cell.seconds, 1))
 
 
 class ExperimentsPage(ttk.Frame):
