@@ -114,12 +114,11 @@ def gather_evidence(
     choices = _choices(lines)
     clear = [choice for choice in choices if usable.issuperset(_pictures(choice))]
     preferred = []
-    for choice in sorted(clear, key=lambda choice: places[choice.rating_id]):
+    # Counted in what still stands: what was said and taken back leaves no trace.
+    for order, choice in enumerate(sorted(clear, key=lambda choice: places[choice.rating_id])):
         best, *others = (settings[name] for name in _pictures(choice))
         context = context_of(by_id[choice.record_id])
-        preferred.append(
-            Preferred(best=best, others=tuple(others), context=context, order=float(places[choice.rating_id]))
-        )
+        preferred.append(Preferred(best=best, others=tuple(others), context=context, order=float(order)))
     unusable = len(said) - len(told) + len(choices) - len(clear)
     return Evidence(space=space, scored=tuple(scored), preferred=tuple(preferred), unusable=unusable)
 
