@@ -153,7 +153,7 @@ def test_a_preference_names_settings_in_the_order_of_time() -> None:
 
 
 def test_what_says_too_little_is_counted_and_left_out() -> None:
-    """A record without a number the space has, and a preference over one, are unusable; unknown records are passed by."""
+    """A record without a number of the space, and a preference over it, are unusable; unknown records are no matter."""
     known = make_record("vague", sampler="Euler")
     vague = dataclasses.replace(known, pipeline=dataclasses.replace(known.pipeline, cfg_scale=None, stages=[]))
     found = gathered(

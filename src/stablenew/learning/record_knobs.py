@@ -83,7 +83,7 @@ def _with_between(seen: Sequence[Any]) -> list[Any]:
         return sorted(seen)
     whole = all(float(value).is_integer() for value in seen)
     step = _round_step((high - low) / BETWEEN, whole)
-    grid = [round(low + step * at, 6) for at in range(int((high - low) / step) + 1)]
+    grid = [round(step * at, 6) for at in range(math.ceil(low / step), math.floor(high / step) + 1)]
     added = [int(value) if whole else value for value in grid]
     kept = sorted(seen) if len(seen) <= MOST_VALUES else []
     return sorted({*kept, low, high, *added})

@@ -27,7 +27,9 @@ def flat_settings(record: LearningRecord) -> dict[str, Any]:
     for number, stage in enumerate(pipeline.stages):
         found |= _stage_settings(stage, "" if number == 0 else f"{stage.stage}.", found)
     for path, value in pipeline.axes.items():
-        found.setdefault(path.removeprefix("txt2img."), value)
+        name = path.removeprefix("txt2img.")
+        if found.get(name) is None:  # the backend did not say what it used: it was what was asked for
+            found[name] = value
     return {name: _plain(value) for name, value in found.items() if value is not None}
 
 
