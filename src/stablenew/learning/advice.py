@@ -98,12 +98,12 @@ def gather(workspace: Workspace, question: Question) -> Known:
     if not own:
         raise InputError(f"no rated picture is of {_said(question)}: rate some with stablenew rate or experiment rate")
     space = space_of_records(own, keep=("model",) if question.model else ())
-    if space is None:
+    space = None if space is None else _for_model(space, question.model)
+    if space is None or (space.count == 1 and question.baseline is None):
         raise InputError(
             f"the rated pictures of {_said(question)} were all made with the same settings: vary some, "
             "as stablenew experiment new or run --vary do"
         )
-    space = _for_model(space, question.model)
     evidence = gather_evidence(
         records,
         ratings,

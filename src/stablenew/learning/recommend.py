@@ -9,6 +9,7 @@ The numbers are made in `engine/`, which brings numpy and scipy and is imported 
 from __future__ import annotations
 
 import dataclasses
+from itertools import chain
 from typing import Any
 
 from stablenew.errors import InputError
@@ -26,7 +27,7 @@ def recommend(
     """The advice for `context`, compared with `baseline`, which must name every setting of the evidence's space.
 
     For `time` it is the quickest settings that are hardly worse than the best. Raises InputError where the baseline
-    misses a setting.
+    or a rating misses a setting, and where the space leaves nothing to choose.
     """
     evidence = _ready(evidence, baseline)
     if not evidence.scored and not evidence.preferred:
@@ -56,12 +57,25 @@ def next_batch(
 
 
 def _ready(evidence: Evidence, baseline: Settings) -> Evidence:
-    """`evidence` with the baseline's values among those that may be chosen."""
+    """`evidence` with the baseline's values among those that may be chosen. Raises InputError where nothing follows."""
     space = with_values(evidence.space, baseline)
-    missing = [name for name in space.names if not SearchSpace(knobs=(space.knob(name),)).covers(baseline)]
-    if missing:
-        raise InputError(f"the baseline does not say {', '.join(missing)}: only whole settings can be compared")
+    if missing := _missing(space, baseline):
+        raise InputError(f"the baseline does not say {missing}: only whole settings can be compared")
+    if space.count == 1:
+        raise InputError(f"{', '.join(space.names)}: each has a single value, so there is nothing to choose")
+    said = chain(
+        (each.settings for each in evidence.scored),
+        chain.from_iterable((each.best, *each.others) for each in evidence.preferred),
+    )
+    for settings in said:
+        if not space.covers(settings):
+            raise InputError(f"{dict(settings)} was rated and says nothing usable about {_missing(space, settings)}")
     return dataclasses.replace(evidence, space=space)
+
+
+def _missing(space: SearchSpace, settings: Settings) -> str:
+    """The knobs that `settings` say nothing usable about."""
+    return ", ".join(knob.name for knob in space.knobs if not SearchSpace(knobs=(knob,)).covers(settings))
 
 
 def _nothing_known(baseline: Settings, context: str) -> Recommendation:
