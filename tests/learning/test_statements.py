@@ -28,7 +28,7 @@ def some_evidence(seed: int) -> Evidence:
     """Archives of all kinds: small and large, timed, imported, with choices, of another context, of no taste."""
     chance = random.Random(seed)
     taste = chance.choice([good_taste, good_taste, no_taste])
-    scored = rated_rows(taste, chance.choice([2, 6, 12]), seed=seed, noise=chance.choice([0.2, 0.6]))
+    scored = rated_rows(taste, chance.choice([2, 6, 9]), seed=seed, noise=chance.choice([0.2, 0.6]))
     if chance.random() < 0.5:
         scored = [dataclasses.replace(each, seconds=each.settings["steps"] * 0.137) for each in scored]
     if chance.random() < 0.4:
@@ -83,7 +83,7 @@ def unbacked(given: Recommendation) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(10))
 def test_every_number_in_a_sentence_stands_in_a_field(seed: int) -> None:
     """At the precision at which it is printed, over archives of all kinds and for both purposes."""
     chance = random.Random(seed)
@@ -102,7 +102,7 @@ def test_the_check_finds_a_number_that_is_nowhere() -> None:
     assert unbacked(invented) == ["+3.21 in: This is +3.21 stars better."]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_signs_are_right(seed: int) -> None:
     """The gain and its interval are printed as they are, sign and all."""
     given = recommend(some_evidence(seed), BASELINE)
