@@ -128,7 +128,7 @@ def cpu(family: str, seed: int) -> list[Finding]:
         for start in range(0, ratings, ROW):
             archive.add_stars(rows[start : start + ROW], stars[start : start + ROW])
         evidence = archive.evidence()
-        actions = {
+        actions: dict[str, Callable[[], object]] = {
             "next_batch of 6": partial(next_batch, evidence, baseline(), size=ROW),
             "recommend": partial(recommend, evidence, baseline()),
         }

@@ -90,8 +90,9 @@ def points(rows: Floats) -> Points:
     return Points(rows[:, :STEPS].astype(np.int64), unit, steps, guidance)
 
 
-def _bump(place: Floats, centre: Floats, width: Floats) -> Floats:
-    return np.exp(-0.5 * ((place - centre) / width) ** 2)
+def _bump(place: Floats, centre: Floats | float, width: Floats | float) -> Floats:
+    height: Floats = np.exp(-0.5 * ((place - centre) / width) ** 2)
+    return height
 
 
 def _additive(space: Space, rng: np.random.Generator) -> Landscape:
