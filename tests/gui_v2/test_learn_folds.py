@@ -23,7 +23,6 @@ from stablenew.gui.tabs.learn_charts import Bar, bars_of, scale_of
 from stablenew.gui.tabs.learn_curve import is_curve, named, places
 from stablenew.gui.tabs.learn_draft import (
     Draft,
-    cells_to_try,
     design_experiment,
     names_to_test,
     problem_of,
@@ -47,6 +46,7 @@ from stablenew.gui.tabs.learn_sitting import (
 from stablenew.gui.tabs.learn_words import shared_settings
 from stablenew.learning.learning_runner import LearningProgress, LearningResult
 from stablenew.learning.rating_rows import RatingRow, RowPicture
+from stablenew.pipeline.next_cells import cells_to_try
 from stablenew.workspace import Workspace
 from tests.gui_v2.made_advice import advice, effect, estimate, no_advice
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,19 +39,19 @@ def _stored(workspace: Workspace, experiment_id: str, name: str, rows: Any) -> s
     """Store an experiment of the settings `rows` on new seeds of the old one's prompts, and say how to go on."""
     from stablenew.learning.experiments import new_experiment, read_experiment, save_experiment
     from stablenew.learning.learning_plan import make_learning_plan
+    from stablenew.pipeline.next_cells import cells_to_try, unseen_seeds
 
     old = read_experiment(workspace, experiment_id)
     tested = [setting.name for setting in old.plan.tested]
-    cells = [{name: row[name] for name in tested if name in row} for row in rows]
     plan = make_learning_plan(
         baseline=old.plan.baseline,
         prompts=old.plan.prompts,
         design="listed",
-        cells=[dict(cell) for cell in {tuple(each.items()): each for each in cells}.values()],
+        cells=cells_to_try(workspace, [{name: row[name] for name in tested if name in row} for row in rows]),
         stage=old.plan.stage,
-        seeds=old.plan.seeds,
+        seeds=unseen_seeds(workspace, old.plan.seeds if isinstance(old.plan.seeds, int) else len(old.plan.seeds)),
         note=f"the pictures that would change the advice of {experiment_id} most",
     )
     made = new_experiment(plan, backend=old.backend, backend_url=old.backend_url, experiment_id=name)
-    save_experiment(workspace, dataclasses.replace(made))
+    save_experiment(workspace, made)
     return f"stored as {name}; run it with: stablenew experiment run {name}"

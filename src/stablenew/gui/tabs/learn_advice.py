@@ -15,13 +15,13 @@ from stablenew.gui.scrolling import ScrollArea
 from stablenew.gui.tabs.learn_charts import Bar, IntervalChart, bars_of
 from stablenew.gui.tabs.learn_context import Advisers, Context, ContextBar, question_of, read_choices
 from stablenew.gui.tabs.learn_curve import CurveChart, is_curve
-from stablenew.gui.tabs.learn_draft import cells_to_try
 from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_strip import PictureStrip
 from stablenew.gui.tabs.learn_words import cell_text, counted, gain_text
 from stablenew.learning.card_text import value_text
 from stablenew.learning.recommendation import Alternative, Recommendation
 from stablenew.pipeline.card_presets import settable
+from stablenew.pipeline.next_cells import cells_to_try
 from stablenew.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -17,15 +17,14 @@ from stablenew.learning.learning_adapter import PlanVariants, variants_of
 from stablenew.learning.learning_plan import Design, LearningPlan, PlanPrompt, make_learning_plan
 from stablenew.learning.plan_checks import check_choices
 from stablenew.learning.plan_setting import LORA, SIZE
-from stablenew.pipeline.card_settings import asked_model
 from stablenew.pipeline.cost import estimate_experiment
 from stablenew.pipeline.experiment_prompts import prompts_of_packs
 from stablenew.pipeline.experiment_values import values_under_test
+from stablenew.pipeline.next_cells import unseen_seeds
 from stablenew.prompts.estimate import Estimate
 from stablenew.prompts.pack import read_pack
 from stablenew.prompts.wildcards import Wildcards
 from stablenew.run_request import Wish, wildcard_folders, wished_config
-from stablenew.variant import derived_seed
 from stablenew.workspace import Workspace
 
 DEFAULT_PROMPTS, DEFAULT_SEEDS = 6, 2
@@ -81,21 +80,6 @@ def store_experiment(workspace: Workspace, designed: Designed, choice: BackendCh
     experiment = new_experiment(designed.plan, backend=choice.name, backend_url=choice.url)
     save_experiment(workspace, experiment)
     return experiment
-
-
-def cells_to_try(workspace: Workspace, rows: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Settings as advice names them, as cells of a plan: models as they are asked for, nothing that is not set.
-
-    For a worker's thread.
-    """
-    found: list[Mapping[str, Any]] = []
-    for row in rows:
-        cell = {name: value for name, value in row.items() if value is not None and (value != "none" or name == LORA)}
-        if "model" in cell and (model := asked_model(workspace, str(cell.pop("model")))) is not None:
-            cell["model"] = model
-        if cell and cell not in found:
-            found.append(cell)
-    return tuple(found)
 
 
 def offers_of(can: Capabilities) -> dict[str, Sequence[str]]:
@@ -191,8 +175,7 @@ def _seeds(draft: Draft, workspace: Workspace) -> int | tuple[int, ...]:
     """How many seeds; of given cells, new ones: they may have been made already with those that a prompt gets first."""
     if not draft.cells:
         return draft.seeds
-    before = sum(1 for _ in workspace.experiments.iterdir()) if workspace.experiments.is_dir() else 0
-    return tuple(derived_seed("next", before, number) for number in range(draft.seeds))
+    return unseen_seeds(workspace, draft.seeds)
 
 
 def _plan(
