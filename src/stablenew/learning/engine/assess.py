@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from stablenew.learning.engine.advisor import Belief, optima, random_rows
+from stablenew.learning.engine.advisor import Belief, neighbours, random_rows
 from stablenew.learning.engine.arrays import Floats, Ints
 from stablenew.learning.engine.main_effects import MainEffect, main_effects
 from stablenew.learning.engine.problem import MIDDLE
@@ -18,6 +18,10 @@ from stablenew.learning.evidence import Scored
 CERTAINTY = 0.9
 """Settings that are worse with less certainty than this cannot be told apart."""
 CHEAP_LOSS, CHEAP_CERTAINTY = 0.25, 0.8
+UNSURE = 1.2
+"""Standard deviations are taken so many times as large: the kernel's unknowns are not as certain as their most probable
+values, and the best of many is more often one that was misjudged (measured: docs/benchmarks.md).
+"""
 _DROPPED = 0.03
 """A change that brings less than this many stars is not advised."""
 _DRAWS = 256
@@ -118,15 +122,8 @@ def _spare_changes(belief: Belief) -> Ints:
 
 def _pool(belief: Belief, row: Ints) -> Ints:
     """`row`, the baseline, and settings that might be as good."""
-    tables = belief.encoding.tables
-    neighbours = []
-    for at, table in enumerate(tables):
-        values = np.unique(np.linspace(0, table.declared - 1, min(table.declared, 9)).astype(np.int64))
-        changed = np.repeat(row, len(values), axis=0)
-        changed[:, at] = values
-        neighbours.append(changed)
     chance = random_rows(belief.encoding, 64, np.random.default_rng(7))
-    rest = np.unique(np.concatenate([optima(belief.posterior, belief.baseline), *neighbours, chance]), axis=0)
+    rest = np.unique(np.concatenate([belief.hopeful, neighbours(belief.encoding, row[0]), chance]), axis=0)
     rest = rest[(rest != row).any(axis=1) & (rest != belief.baseline).any(axis=1)]
     mean, variance = belief.posterior.mean_and_variance(rest)
     hopeful = rest[np.argsort(-(mean + np.sqrt(variance)))[:150]]
@@ -168,9 +165,9 @@ def _alternatives(pool: Ints, mean: Floats, covariance: Floats) -> list[int]:
 
 
 def _normal(mean: Floats, covariance: Floats, at: int) -> Normal:
-    return Normal(mean=float(mean[at]) + MIDDLE, sd=float(np.sqrt(max(covariance[at, at], 1e-12))))
+    return Normal(mean=float(mean[at]) + MIDDLE, sd=UNSURE * float(np.sqrt(max(covariance[at, at], 1e-12))))
 
 
 def _difference(mean: Floats, covariance: Floats, one: int, other: int) -> Normal:
     variance = covariance[one, one] + covariance[other, other] - 2 * covariance[one, other]
-    return Normal(mean=float(mean[one] - mean[other]), sd=float(np.sqrt(max(variance, 1e-12))))
+    return Normal(mean=float(mean[one] - mean[other]), sd=UNSURE * float(np.sqrt(max(variance, 1e-12))))

@@ -82,7 +82,7 @@ def default_prior(tables: int) -> Prior:
         row=0.08,
         rho=0.7,
     ).to_vector()
-    spread = np.concatenate([np.full(tables, 1.5), np.full(tables, 0.4), [0.7, 1.0, 0.4, 0.7, 1.0]])
+    spread = np.concatenate([np.full(tables, 1.5), np.full(tables, 0.4), [0.7, 1.0, 0.6, 0.7, 1.0]])
     return Prior(centre=centre, spread=spread)
 
 

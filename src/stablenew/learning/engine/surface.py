@@ -29,16 +29,6 @@ class Surface:
     mains: tuple[Floats, ...]
     pairs: dict[tuple[int, int], Floats]
 
-    def value(self, rows: Ints) -> Floats:
-        """[s] for rows [s, d] of indices: each surface at its own row."""
-        every = np.arange(len(rows))
-        total = self.constant.copy()
-        for at, main in enumerate(self.mains):
-            total += main[every, rows[:, at]]
-        for (left, right), pair in self.pairs.items():
-            total += pair[every, rows[:, left], rows[:, right]]
-        return total
-
     def along(self, rows: Ints, at: int) -> Floats:
         """[s, G] how each surface varies along setting `at`, the others as in `rows`; up to a constant."""
         every = np.arange(len(rows))
@@ -49,14 +39,6 @@ class Surface:
             elif other > at:
                 total += self.pairs[at, other][every, :, rows[:, other]]
         return total
-
-    def repeated(self, starts: int) -> Surface:
-        """Each surface `starts` times in a row."""
-        return Surface(
-            constant=np.repeat(self.constant, starts, axis=0),
-            mains=tuple(np.repeat(main, starts, axis=0) for main in self.mains),
-            pairs={key: np.repeat(pair, starts, axis=0) for key, pair in self.pairs.items()},
-        )
 
 
 def climb(surface: Surface, rows: Ints) -> Ints:
@@ -69,11 +51,6 @@ def climb(surface: Surface, rows: Ints) -> Ints:
         if np.array_equal(before, rows):
             break
     return rows
-
-
-def mean_surface(belief: Posterior) -> Surface:
-    """The expected stars, from MIDDLE, in context 0."""
-    return _surface(belief, belief.alpha[None, :])
 
 
 def sampled_surfaces(belief: Posterior, count: int, rng: np.random.Generator) -> Surface:
