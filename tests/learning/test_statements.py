@@ -182,3 +182,14 @@ def test_an_effect_is_told_only_where_it_is_one() -> None:
     assert len(said) == 1
     assert said[0].startswith("sampler: good is best (+0.40 stars")
     assert "50% of what settings explain; in 5 matched pairs good is +0.60 stars" in said[0]
+
+
+def test_a_value_that_nobody_tried_is_not_called_the_best() -> None:
+    """Between two that were tried it may be expected to be better: the best of those tried is named."""
+    tried = effect("steps", 0.1)
+    between = ValueEffect(value="in-between", stars=estimate(0.9), pairs=0, images=0, tested=False)
+    said = statements_of(advice(effects=(dataclasses.replace(tried, values=(*tried.values, between)),)))
+    assert any(each.startswith("steps: good is best") for each in said)
+    assert not any("in-between" in each for each in said)
+    untried = dataclasses.replace(tried, values=(between,))
+    assert not any("is best" in each for each in statements_of(advice(effects=(untried,))))

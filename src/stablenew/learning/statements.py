@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stablenew.learning.recommendation import Alternative, Estimate, Recommendation, SettingEffect
+from stablenew.learning.recommendation import Alternative, Estimate, Recommendation, SettingEffect, ValueEffect
 
 _SMALL = 0.05
 _EFFECTS = 4
@@ -63,7 +63,7 @@ def _possible(advice: Recommendation) -> Iterator[str]:
 def _effects(advice: Recommendation) -> Iterator[str]:
     told = sorted((each for each in advice.effects if _told(each)), key=lambda each: -each.share)
     for effect in told[:_EFFECTS]:
-        best, worst = (pick(effect.values, key=lambda each: each.stars.mean) for pick in (max, min))
+        best, worst = (pick(_tried(effect), key=lambda each: each.stars.mean) for pick in (max, min))
         said = (
             f"{effect.name}: {value(best.value)} is best ({gain(best.stars)} against its mean), "
             f"{value(worst.value)} worst ({gain(worst.stars)}); {effect.share:.0%} of what settings explain"
@@ -74,8 +74,13 @@ def _effects(advice: Recommendation) -> Iterator[str]:
 
 
 def _told(effect: SettingEffect) -> bool:
-    """Whether the best value is with 80 % certainty better than the mean."""
-    return any(each.stars.low80 > 0 for each in effect.values)
+    """Whether the best of the values that were tried is with 80 % certainty better than the mean."""
+    return any(each.stars.low80 > 0 for each in _tried(effect))
+
+
+def _tried(effect: SettingEffect) -> list[ValueEffect]:
+    """The values that rated pictures have: one that none has is not called the best, however promising."""
+    return [each for each in effect.values if each.tested]
 
 
 def _difference(advice: Recommendation, other: Alternative) -> str:
