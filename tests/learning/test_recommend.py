@@ -122,7 +122,7 @@ def test_where_nothing_matters_nothing_is_advised() -> None:
     """A person who finds everything equally good: in at least 11 of 12 archives no advice, and the reason said."""
     given = 0
     for seed in range(12):
-        advice = recommend(evidence_of(rated_rows(no_taste, 7, seed=seed)), BASELINE)
+        advice = recommend(evidence_of(rated_rows(no_taste, 6, seed=seed)), BASELINE)
         given += advice.enough
         assert advice.enough or (advice.settings == BASELINE and advice.reason)
     assert given <= 1
@@ -254,21 +254,21 @@ def test_settings_that_cannot_be_are_refused(value: Any) -> None:
 
 
 def test_intervals_widen_for_a_context_with_few_ratings_of_its_own() -> None:
-    """Seventy ratings of other packs help, and are not taken for one's own; the advice says where it comes from."""
-    others = rated_rows(good_taste, 12, seed=7, context="other")
+    """Fifty ratings of other packs help, and are not taken for one's own; the advice says where it comes from."""
+    others = rated_rows(good_taste, 8, seed=7, context="other")
     few = rated_rows(good_taste, 1, seed=8, context="mine")
-    many = rated_rows(good_taste, 10, seed=8, context="mine")
+    many = rated_rows(good_taste, 6, seed=8, context="mine")
     borrowed = recommend(evidence_of([*others, *few]), BASELINE, context="mine")
     alone = recommend(evidence_of(few), BASELINE, context="mine")
     own = recommend(evidence_of([*others, *many]), BASELINE, context="mine")
     assert own.baseline_expected.sd < borrowed.baseline_expected.sd < alone.baseline_expected.sd
-    assert any("only 6 ratings are of mine" in each and "72 others" in each for each in borrowed.warnings)
+    assert any("only 6 ratings are of mine" in each and "48 others" in each for each in borrowed.warnings)
     assert not any("ratings are of mine" in each for each in own.warnings)
 
 
 def test_a_context_without_a_rating_of_its_own_borrows_and_says_so() -> None:
     """What others showed is all there is; it is surer of its own context than of this one."""
-    others = rated_rows(good_taste, 12, seed=7, context="other")
+    others = rated_rows(good_taste, 8, seed=7, context="other")
     advice = recommend(evidence_of(others), BASELINE, context="new")
     there = recommend(evidence_of(others), BASELINE, context="other")
     assert advice.baseline_expected.sd > there.baseline_expected.sd

@@ -28,13 +28,13 @@ def some_evidence(seed: int) -> Evidence:
     """Archives of all kinds: small and large, timed, imported, with choices, of another context, of no taste."""
     chance = random.Random(seed)
     taste = chance.choice([good_taste, good_taste, no_taste])
-    scored = rated_rows(taste, chance.choice([2, 6, 9]), seed=seed, noise=chance.choice([0.2, 0.6]))
+    scored = rated_rows(taste, chance.choice([2, 5, 7]), seed=seed, noise=chance.choice([0.2, 0.6]))
     if chance.random() < 0.5:
         scored = [dataclasses.replace(each, seconds=each.settings["steps"] * 0.137) for each in scored]
     if chance.random() < 0.4:
         scored = [dataclasses.replace(each, observational=chance.random() < 0.5) for each in scored]
     if chance.random() < 0.4:
-        scored += rated_rows(taste, 8, seed=seed + 100, context="other")
+        scored += rated_rows(taste, 3, seed=seed + 100, context="other")
     preferred = [
         Preferred(best=a.settings, others=(b.settings,), order=float(at))
         for at, (a, b) in enumerate(itertools.pairwise(scored))
@@ -83,7 +83,7 @@ def unbacked(given: Recommendation) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(8))
 def test_every_number_in_a_sentence_stands_in_a_field(seed: int) -> None:
     """At the precision at which it is printed, over archives of all kinds and for both purposes."""
     chance = random.Random(seed)
