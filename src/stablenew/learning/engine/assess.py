@@ -52,11 +52,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What a belief comes to. `changes`: per table that differs from the baseline, what it brings alone."""
+    """What a belief comes to. `changes`: per table that differs from the baseline, what it brings alone.
+
+    `effect_sd`: how uncertain the belief itself is about how far the best settings lie from the mean of all, in stars.
+    """
 
     best: Candidate
     baseline: Candidate
     gain: Normal
+    effect_sd: float
     changes: tuple[tuple[int, Normal], ...]
     more_possible: float
     alternatives: tuple[Candidate, ...]
@@ -83,6 +87,7 @@ def assess(belief: Belief, scored: Sequence[Scored], *, for_time: bool = False) 
         best=candidate(chosen),
         baseline=candidate(1),
         gain=_difference(mean, covariance, chosen, 1),
+        effect_sd=float(np.sqrt(belief.posterior.effect_variance(pool[[chosen]])[0])),
         changes=_changes(belief, pool[[chosen]]),
         more_possible=_more_possible(mean, covariance),
         alternatives=tuple(map(candidate, _alternatives(pool, mean, covariance))),

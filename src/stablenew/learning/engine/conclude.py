@@ -83,10 +83,10 @@ def _missing(evidence: Evidence, found: Assessment, purpose: Purpose, matters: f
             "chance and the mood of a row explain the ratings as well as the settings do (log likelihood ratio "
             f"{matters:.1f}, and {LEAST_RATIO:g} is asked for)"
         )
-    if found.best.stars.sd >= LARGEST_SD:
+    if found.effect_sd >= LARGEST_SD:
         return (
-            f"what the best settings would get is known to {found.best.stars.sd:.2f} stars (one standard deviation), "
-            f"and {LARGEST_SD:g} is the most that counts as known"
+            "how far the best settings lie above the mean of all is known to "
+            f"{found.effect_sd:.2f} stars (one standard deviation), and {LARGEST_SD:g} is the most that counts as known"
         )
     if (found.best.row == found.baseline.row).all():
         return "nothing was found that is expected to do better than your settings"

@@ -12,7 +12,15 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from stablenew.learning.engine.arrays import Floats, Ints
-from stablenew.learning.engine.kernel import Hyper, Tables, covariance, tables_at, variance
+from stablenew.learning.engine.kernel import (
+    CONTEXT_VARIANCE,
+    MEAN_VARIANCE,
+    Hyper,
+    Tables,
+    covariance,
+    tables_at,
+    variance,
+)
 from stablenew.learning.engine.knob_tables import Encoding
 from stablenew.learning.engine.nuisance import Nuisance, drift_features
 from stablenew.learning.engine.problem import Problem, Sites, no_sites, sites_at
@@ -59,6 +67,14 @@ class Posterior:
         here = np.full(len(rows), context)
         prior = covariance(self.hyper, self.tables, rows, rows, here, here)
         return cross @ self.alpha, prior - solved.T @ solved
+
+    def effect_variance(self, rows: Ints) -> Floats:
+        """How uncertain it is [m] how far encoded settings lie from the mean of all settings, in stars squared."""
+        level = MEAN_VARIANCE + CONTEXT_VARIANCE
+        cross = self._cross(rows, 0) - MEAN_VARIANCE - CONTEXT_VARIANCE * (self.context == 0)
+        solved = solve_triangular(self.factor, cross.T, lower=True, check_finite=False)
+        left: Floats = variance(self.hyper, self.tables, rows) - level - np.sum(solved**2, axis=0)
+        return np.maximum(left, 1e-9)
 
     def at_points(self) -> Floats:
         """Expected stars [n], from MIDDLE, at the points of the evidence, each in its own context."""
