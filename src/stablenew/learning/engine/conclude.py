@@ -24,6 +24,7 @@ from stablenew.learning.recommendation import (
     ValueEffect,
     estimate,
 )
+from stablenew.learning.scorer_rating import scorer_name
 from stablenew.learning.search_space import SearchSpace, Settings
 
 LEAST_RATINGS = 24
@@ -34,6 +35,7 @@ LEAST_RATIO = 2.0
 """How much likelier (its logarithm) the ratings must be with settings that matter than without. Noise comes to 1.4
 or less in 95 % of worlds with 24 ratings, and to less with more (docs/benchmarks.md).
 """
+SCORER_PREFIX = scorer_name("")
 PROOF_IMAGES = 6
 NOT_TESTED_SHOWN = 12
 FEW_OWN = 12
@@ -171,6 +173,10 @@ def _not_tested(space: SearchSpace, scored: Sequence[Scored]) -> Iterator[str]:
 
 
 def _warnings(evidence: Evidence, own: Sequence[Scored], context: str) -> Iterator[str]:
+    scorers = {each.who for each in own if each.who.startswith(SCORER_PREFIX)}
+    if own and all(each.who in scorers for each in own):
+        named = ", ".join(sorted(who.removeprefix(SCORER_PREFIX) for who in scorers))
+        yield f"no person rated these pictures: the stars are what {named} made of them"
     observational = sum(each.observational for each in own)
     if observational:
         yield (
