@@ -52,12 +52,16 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferred:
-    """The picture made with `best` was preferred to those made with `others`, looked at together."""
+    """The picture made with `best` was preferred to those made with `others`, looked at together.
+
+    `noise`: it counts as 1 / `noise` of a choice.
+    """
 
     best: Settings
     others: tuple[Settings, ...]
     context: str = ""
     order: float = 0.0
+    noise: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,8 @@ def gather_evidence(
     for order, choice in enumerate(sorted(clear, key=lambda choice: places[choice.rating_id])):
         best, *others = (settings[name] for name in _pictures(choice))
         context = context_of(by_id[choice.record_id])
-        preferred.append(Preferred(best=best, others=tuple(others), context=context, order=float(order)))
+        noise = noise_of(choice.timestamp)
+        preferred.append(Preferred(best=best, others=tuple(others), context=context, order=float(order), noise=noise))
     unusable = len(said) - len(told) + len(choices) - len(clear)
     return Evidence(space=space, scored=tuple(scored), preferred=tuple(preferred), unusable=unusable)
 

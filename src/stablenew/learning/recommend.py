@@ -90,6 +90,8 @@ def _nothing_known(baseline: Settings, context: str) -> Recommendation:
         expected=unknown,
         baseline_expected=unknown,
         gain=estimate(0.0, 0.0, 0, difference=True),
+        certainty=0.0,
+        effect_sd=1.0,
         more_possible=0.0,
         alternatives=(),
         cheapest=None,

@@ -102,12 +102,13 @@ class SettingEffect:
 class Recommendation:
     """The advice for one context, given a `baseline` to compare with.
 
-    Where `enough` is false the settings are the baseline's, `reason` says what is missing, and the numbers are those
-    of the baseline. `more_possible`: so many stars more may be found by trying more. `alternatives` cannot be told
-    apart from the advice; `cheapest` are settings that are with 80 % certainty not more than 0.25 stars worse.
-    `seed_share`: the share of the variance of stars that is just the seed, None where no pictures tell. `proof`: ids of
-    the best rated pictures made with settings like those advised. Every sentence of `statements` says numbers that
-    stand in the other fields.
+    Where `enough` is false the settings are the baseline's, `reason` says what is missing, and the numbers are those of
+    the baseline. `certainty`: the probability that the best settings found are better than the baseline; `effect_sd`:
+    how uncertain it is how far they lie from the mean of all settings, in stars. `more_possible`: so many stars more
+    may be found by trying more. `alternatives` cannot be told apart from the advice; `cheapest` are settings that are
+    with 80 % certainty not more than 0.25 stars worse. `seed_share`: the share of the variance of stars that is just
+    the seed, None where no pictures tell. `proof`: ids of the best rated pictures made with settings like those
+    advised. Every sentence of `statements` says numbers that stand in the other fields.
     """
 
     settings: Settings
@@ -130,6 +131,8 @@ class Recommendation:
     ratings: int
     choices: int
     statements: tuple[str, ...]
+    certainty: float = 0.0
+    effect_sd: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The same in JSON types."""

@@ -50,10 +50,10 @@ def _possible(advice: Recommendation) -> Iterator[str]:
         yield f"Another +{advice.more_possible:.2f} stars may be found by trying more."
     if advice.enough and advice.alternatives:
         yield (
-            f"{len(advice.alternatives)} other settings cannot be told apart from these, the nearest: "
+            f"Others cannot be told apart from these ({len(advice.alternatives)} were found), the nearest: "
             f"{_difference(advice, advice.alternatives[0])}."
         )
-    if advice.cheapest is not None and advice.cheapest.seconds is not None:
+    if advice.enough and advice.cheapest is not None and advice.cheapest.seconds is not None:
         yield (
             f"Cheapest: {_difference(advice, advice.cheapest)}: about {advice.cheapest.seconds:.2g} s a picture, with "
             "80 % certainty not more than 0.25 stars worse than the best."

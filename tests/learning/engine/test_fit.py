@@ -143,3 +143,18 @@ def test_choices_move_the_belief_towards_what_was_chosen() -> None:
     at_points = belief.mean(problem.points)
     flat = np.zeros(len(at_points))
     assert choice_log_likelihood(problem, at_points, hyper.noise) > choice_log_likelihood(problem, flat, hyper.noise)
+
+
+def test_a_faded_choice_moves_the_belief_less() -> None:
+    """The same choices, each counted as a tenth, tell their settings less far apart."""
+    good, bad = {"sampler": "DDIM", "steps": 40, "cfg_scale": 5.0}, {"sampler": "LMS", "steps": 5, "cfg_scale": 11.0}
+    apart = []
+    for noise in (1.0, 10.0):
+        choices = tuple(Preferred(best=good, others=(bad,), noise=noise) for _ in range(12))
+        evidence = evidence_of([], preferred=choices)
+        encoding = encode_evidence(evidence)
+        problem = whole_problem(evidence, encoding, "")
+        hyper = Hyper.from_vector(default_prior(len(encoding.tables)).centre)
+        mean = posterior_of(problem, hyper, encoding).mean(encoding.encode([good, bad]))
+        apart.append(float(mean[0] - mean[1]))
+    assert apart[0] > 1.5 * apart[1] > 0

@@ -61,6 +61,8 @@ def conclude(evidence: Evidence, baseline: Settings, context: str, purpose: Purp
         expected=_stars(advised.stars, own),
         baseline_expected=_stars(found.baseline.stars, own),
         gain=_difference(found.gain if not reason else Normal(mean=0.0, sd=0.0), len(own)),
+        certainty=found.gain.certainty,
+        effect_sd=found.effect_sd,
         more_possible=found.more_possible,
         alternatives=tuple(_alternative(belief, each, baseline, own) for each in found.alternatives),
         cheapest=None if found.cheapest is None else _alternative(belief, found.cheapest, baseline, own),

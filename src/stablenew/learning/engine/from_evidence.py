@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -81,9 +80,5 @@ def _problem(scored: Sequence[Scored], preferred: Sequence[Preferred], encoding:
             dtype=np.float64,
         ),
         choices=tuple(choices),
+        choice_looseness=tuple(choice.noise for choice in preferred),
     )
-
-
-def without_choices(problem: Problem) -> Problem:
-    """`problem` with its star ratings alone."""
-    return replace(problem, choices=())

@@ -19,7 +19,8 @@ class Problem:
     `points` [n, d] are table indices, `context` [n] numbers contexts (0: the one advice is for). Of each rating:
     `stars` (from MIDDLE), the `point` it is about, its `row` (numbered from 0), its place in time `order` (counted in
     ratings) and how many times the usual noise variance it has (`looseness`). `choices`: the first of these points was
-    preferred to the others.
+    preferred to the others; a choice counts as 1 / its `choice_looseness` of
+    one (1 where none are given).
     """
 
     points: Ints
@@ -30,6 +31,7 @@ class Problem:
     order: Floats
     looseness: Floats
     choices: tuple[Ints, ...] = ()
+    choice_looseness: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,10 @@ def sites_at(problem: Problem, expected: Floats, noise: float) -> Sites:
     on each picture (McFadden 1974). Its negative Hessian, (diag(p) - p p') / t^2, is R R' with
     R = (diag(sqrt p) - p sqrt(p)') / t (Rasmussen and Williams 2006, section 3.5).
     """
-    spread = float(np.sqrt(6 * noise) / np.pi)
+    spread = _spread(noise)
     matrices: list[Floats] = []
     targets: list[Floats] = []
-    for choice in problem.choices:
+    for choice, loose in zip(problem.choices, _looseness(problem), strict=True):
         chance = _softmax(expected[choice] / spread)
         root = np.sqrt(chance)
         factor = (np.diag(root) - np.outer(chance, root)) / spread
@@ -62,8 +64,9 @@ def sites_at(problem: Problem, expected: Floats, noise: float) -> Sites:
         np.add.at(matrix.T, choice, factor)
         pull = -root
         pull[0] = (1 - chance[0]) / root[0]
-        matrices.append(matrix)
-        targets.append(factor.T @ expected[choice] + pull)
+        counted = 1 / np.sqrt(loose)
+        matrices.append(counted * matrix)
+        targets.append(counted * (factor.T @ expected[choice] + pull))
     if not matrices:
         return no_sites(len(problem.points))
     return Sites(matrix=np.concatenate(matrices), target=np.concatenate(targets))
@@ -71,8 +74,18 @@ def sites_at(problem: Problem, expected: Floats, noise: float) -> Sites:
 
 def choice_log_likelihood(problem: Problem, expected: Floats, noise: float) -> float:
     """Log probability of the choices made, given expected stars."""
-    spread = float(np.sqrt(6 * noise) / np.pi)
-    return float(sum(np.log(_softmax(expected[choice] / spread)[0]) for choice in problem.choices))
+    spread = _spread(noise)
+    chances = [_softmax(expected[choice] / spread)[0] for choice in problem.choices]
+    return float(np.log(chances) @ (1 / np.asarray(_looseness(problem)))) if chances else 0.0
+
+
+def _spread(noise: float) -> float:
+    """Of the softmax: a Gumbel variable of that spread has the variance `noise`."""
+    return float(np.sqrt(6 * noise) / np.pi)
+
+
+def _looseness(problem: Problem) -> tuple[float, ...]:
+    return problem.choice_looseness or (1.0,) * len(problem.choices)
 
 
 def _softmax(values: Floats) -> Floats:
