@@ -164,6 +164,8 @@ class Hand:
         """Close the window at once if it is still there."""
         if not self._gone:
             self.window.close()
+            if not self.window._ending:  # it asks twice where ratings are not saved yet
+                self.window.close()
             controller = self.window.controller
             if controller is not None and controller.state in ("running", "stopping"):
                 self.window.close()
