@@ -1,8 +1,9 @@
-"""Small parts of Learn's pages: headings, texts that wrap, and pages of two halves."""
+"""Small parts of Learn's pages: headings, texts that wrap, pages of two halves, the line above a sitting."""
 
 from __future__ import annotations
 
 import tkinter
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ttkbootstrap as ttk
@@ -45,3 +46,18 @@ class Halves(ttk.Panedwindow):
         # Tk sizes the panes anew by their contents when those changed while nobody saw them.
         if self.winfo_exists() and self.winfo_width() > 1 and len(self.panes()) > 1:
             self.sashpos(0, round(self.winfo_width() * self._share))
+
+
+def sitting_head(
+    master: tkinter.Misc, theme: Theme, leaving: str, leave: Callable[[], None]
+) -> tuple[ttk.Label, ttk.Label]:
+    """The line above pictures being judged: a button that ends it, and the labels of the prompt and the counts."""
+    px = theme.px
+    head = ttk.Frame(master)
+    head.pack(fill="x", pady=(0, px(8)))
+    ttk.Button(head, text=leaving, command=leave, padding=(px(8), px(2))).pack(side="left")
+    counts = ttk.Label(head, style="Muted.TLabel")
+    counts.pack(side="right")
+    prompt = ttk.Label(head, anchor="w")
+    prompt.pack(side="left", fill="x", expand=True, padx=px(12))
+    return prompt, counts

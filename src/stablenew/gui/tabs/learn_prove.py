@@ -13,6 +13,7 @@ import ttkbootstrap as ttk
 
 from stablenew.gui.keys import bind_keys
 from stablenew.gui.pictures.loader import PictureLoader
+from stablenew.gui.tabs.learn_parts import sitting_head
 from stablenew.gui.tabs.learn_proof import Judging, Pair
 from stablenew.gui.tabs.learn_tile import PictureTile
 from stablenew.learning.blind_pairs import Proof
@@ -93,13 +94,7 @@ class ProvePage(ttk.Frame):
 
     def _lay_out(self) -> None:
         px, theme = self._window.theme.px, self._window.theme
-        head = ttk.Frame(self)
-        head.pack(fill="x", pady=(0, px(8)))
-        ttk.Button(head, text="Stop  Esc", command=self.leave, padding=(px(8), px(2))).pack(side="left")
-        self.counts = ttk.Label(head, style="Muted.TLabel")
-        self.counts.pack(side="right")
-        self.prompt = ttk.Label(head, anchor="w")
-        self.prompt.pack(side="left", fill="x", expand=True, padx=px(12))
+        self.prompt, self.counts = sitting_head(self, theme, "Stop  Esc", self.leave)
         foot = ttk.Frame(self)
         foot.pack(side="bottom", fill="x", pady=(px(8), 0))
         self.buttons: dict[Answer, ttk.Button] = {}

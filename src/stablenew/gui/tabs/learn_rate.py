@@ -17,6 +17,7 @@ from stablenew.gui.key_sheet import KeySheet
 from stablenew.gui.keys import Act, bind_keys
 from stablenew.gui.pictures.loader import PictureLoader
 from stablenew.gui.rating_book import Said
+from stablenew.gui.tabs.learn_parts import sitting_head
 from stablenew.gui.tabs.learn_sitting import (
     Sitting,
     answered,
@@ -181,13 +182,7 @@ class RatePage(ttk.Frame):
 
     def _lay_out(self) -> None:
         px, theme = self._window.theme.px, self._window.theme
-        head = ttk.Frame(self)
-        head.pack(fill="x", pady=(0, px(8)))
-        ttk.Button(head, text="Back  Esc", command=self.leave, padding=(px(8), px(2))).pack(side="left")
-        self.counts = ttk.Label(head, style="Muted.TLabel")
-        self.counts.pack(side="right")
-        self.prompt = ttk.Label(head, anchor="w")
-        self.prompt.pack(side="left", fill="x", expand=True, padx=px(12))
+        self.prompt, self.counts = sitting_head(self, theme, "Back  Esc", self.leave)
         foot = ttk.Frame(self)
         foot.pack(side="bottom", fill="x", pady=(px(8), 0))
         self.next_button = ttk.Button(foot, text="Next row  ⏎", command=self.next_row, bootstyle="primary")
