@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from stablenew.cli import cli
+from stablenew.config import PipelineConfig
 from stablenew.workspace import Workspace
 
 PROMPTS = (
@@ -61,3 +63,22 @@ def test_an_experiment_finds_better_settings_and_blind_pairs_confirm_them(
     proved = last_line("prove", made["card"]["name"], "--pairs", "12", "--scorer", "tiny-world")
     assert proved["state"] == "proved"
     assert proved["low"] > 0.5
+
+
+def test_the_programs_defaults_are_beaten_on_the_model_in_the_box(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four values of guidance on twenty prompts of the demo pack: less than the default 7 is advised, and wins."""
+    monkeypatch.setenv("STABLENEW_WORKSPACE", str(workspace.root))
+    monkeypatch.delenv("STABLENEW_USER", raising=False)
+    pack = str(files("stablenew.models") / "demo_pack.txt")
+    stablenew("experiment", "new", pack, "--prompts", "20", "--vary", "cfg_scale=2,3,5,7", "--id", "guidance")
+    stablenew("experiment", "run", "guidance")
+    stablenew("experiment", "rate", "guidance", "--scorer", "tiny-world")
+    advice = last_line("recommend", "--experiment", "guidance")
+    assert advice["baseline"]["cfg_scale"] == PipelineConfig().txt2img.cfg_scale
+    assert advice["enough"], advice["reason"]
+    assert advice["settings"]["cfg_scale"] < advice["baseline"]["cfg_scale"]
+    made = last_line("card", "make", "tiny")
+    proved = last_line("prove", made["card"]["name"], "--pairs", "30", "--scorer", "tiny-world")
+    assert proved["state"] == "proved"
