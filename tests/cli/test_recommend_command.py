@@ -131,7 +131,7 @@ def test_for_time_the_quicker_of_equals(workspace: Workspace) -> None:
 
 def test_errors_say_what_to_do(workspace: Workspace) -> None:
     """Nothing rated, nothing of that model, no such experiment, no such setting, no such value."""
-    assert "rate some with stablenew rate" in str(stablenew("recommend", code=2).exception)
+    assert "do so with stablenew rate" in str(stablenew("recommend", code=2).exception)
     records = pictures(VALUES, PROMPTS)
     store(workspace, records, stars_for(records, likes_heun_at_five))
     assert "of model nowhere" in str(stablenew("recommend", "--model", "nowhere", code=2).exception)

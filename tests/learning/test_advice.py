@@ -82,7 +82,7 @@ def test_rating_and_undoing_leaves_advice_as_it_was(workspace: Workspace) -> Non
 
 def test_nothing_rated_or_nothing_varied_says_what_to_do(workspace: Workspace) -> None:
     """Each with the words of the question and the command that helps."""
-    with pytest.raises(InputError, match=r"no rated picture is of any kind: rate some with stablenew rate"):
+    with pytest.raises(InputError, match=r"no picture is rated yet: do so with stablenew rate"):
         advise(workspace)
     same = pictures({"sampler": ["Heun"]}, PROMPTS, seeds=4, model="dreamshaper_8")
     store(workspace, same, stars_for(same, lambda settings: 4))
@@ -91,7 +91,7 @@ def test_nothing_rated_or_nothing_varied_says_what_to_do(workspace: Workspace) -
             advise(workspace, **asked)
         with pytest.raises(InputError, match="all made with the same settings: vary some"):
             advise_next(workspace, **asked)
-    with pytest.raises(InputError, match="no rated picture is of model other and pack or class heroes"):
+    with pytest.raises(InputError, match="no picture of model other and pack or class heroes is rated yet"):
         advise(workspace, model="other", pack="heroes")
 
 

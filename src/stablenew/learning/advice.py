@@ -96,12 +96,12 @@ def gather(workspace: Workspace, question: Question) -> Known:
         records = [each for each in records if each.run.experiment_id == question.experiment_id]
     own = [each for each in records if _is_own(each, question)]
     if not own:
-        raise InputError(f"no rated picture is of {_said(question)}: rate some with stablenew rate or experiment rate")
+        raise InputError(f"no picture{_said(question)} is rated yet: do so with stablenew rate or experiment rate")
     space = space_of_records(own, keep=("model",) if question.model else ())
     space = None if space is None else _for_model(space, question.model)
     if space is None or (space.count == 1 and question.baseline is None):
         raise InputError(
-            f"the rated pictures of {_said(question)} were all made with the same settings: vary some, "
+            f"the rated pictures{_said(question)} were all made with the same settings: vary some, "
             "as stablenew experiment new or run --vary do"
         )
     evidence = gather_evidence(
@@ -221,4 +221,4 @@ def _said(question: Question) -> str:
         )
         if value is not None
     ]
-    return " and ".join(parts) or "any kind"
+    return f" of {' and '.join(parts)}" if parts else ""
