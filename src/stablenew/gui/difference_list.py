@@ -11,6 +11,11 @@ from stablenew.gui.facts import differing
 from stablenew.gui.theme import Theme
 from stablenew.learning.recorded_picture import RecordedPicture
 
+NAME_WIDE = 100
+NARROWEST, WIDEST = 60, 96
+LETTER = 8
+"""Pixels at the usual density: of the names' column, of a picture's column at least and at most, and of a letter."""
+
 
 class DifferenceList(ttk.Frame):
     """`show` is for Tk's thread; hidden settings are shown as such."""
@@ -30,12 +35,14 @@ class DifferenceList(ttk.Frame):
         self.table.delete(*self.table.get_children())
         columns = ["setting", *(str(number + 1) for number in range(len(pictures)))]
         self.table.configure(columns=columns)
-        self.configure(width=self._theme.px(280 if len(pictures) < 3 else 360))
+        rows = [] if hidden else differing(pictures)
+        longest = max((len(str(value)) for _, values in rows for value in values), default=0)
+        value_wide = min(WIDEST, max(NARROWEST, LETTER * longest + 16))
+        self.configure(width=self._theme.px(max(280, NAME_WIDE + 24 + value_wide * len(pictures))))
         for number, name in enumerate(columns):
-            wide = self._theme.px(100 if number == 0 else 60)
+            wide = self._theme.px(NAME_WIDE if number == 0 else value_wide)
             self.table.heading(name, text=name, anchor="w")
             self.table.column(name, width=wide, minwidth=wide, anchor="w", stretch=True)
-        rows = [] if hidden else differing(pictures)
         for name, values in rows:
             self.table.insert("", "end", values=(name, *(value or "–" for value in values)))
         said = self._said(pictures, rows, hidden)

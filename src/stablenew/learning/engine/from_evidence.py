@@ -13,7 +13,7 @@ from stablenew.learning.evidence import Evidence, Preferred, Scored
 from stablenew.learning.search_space import Settings
 
 MOST_POINTS = 1500
-"""So many distinct settings are told apart; the work grows with their cube."""
+"""So many distinct settings, each in its context, are told apart: the work grows with their cube."""
 FIT_RATINGS = 240
 FIT_CHOICES = 60
 """The kind of landscape is learned from so many ratings and choices at most: the context's own first."""
@@ -30,25 +30,32 @@ def encode_evidence(evidence: Evidence, settings: Sequence[Settings] = ()) -> En
 
 
 def whole_problem(evidence: Evidence, encoding: Encoding, context: str) -> Problem:
-    """The evidence for advice in `context`: all of that context's own, and the newest of other contexts' that fit."""
-    scored = _most_relevant(evidence.scored, context, MOST_POINTS)
-    return _problem(scored, evidence.preferred, encoding, context)
+    """The evidence for advice in `context`: its own first, then the newest, as many points as there may be."""
+    ordered = _most_relevant_first(evidence.scored, context)
+    codes = encoding.encode([each.settings for each in ordered])
+    points: set[tuple[object, ...]] = set()
+    kept: list[Scored] = []
+    for each, code in zip(ordered, codes, strict=True):
+        point = (each.context, *map(int, code))
+        if point in points or len(points) < MOST_POINTS:
+            points.add(point)
+            kept.append(each)
+    return _problem(sorted(kept, key=_order), evidence.preferred, encoding, context)
 
 
 def part_to_fit(evidence: Evidence, encoding: Encoding, context: str) -> Problem:
     """As much of the evidence as the kind of landscape is learned from."""
-    scored = _most_relevant(evidence.scored, context, FIT_RATINGS)
+    scored = sorted(_most_relevant_first(evidence.scored, context)[:FIT_RATINGS], key=_order)
     preferred = sorted(evidence.preferred, key=lambda each: (each.context != context, -each.order))[:FIT_CHOICES]
     return _problem(scored, preferred, encoding, context)
 
 
-def _most_relevant(scored: Sequence[Scored], context: str, most: int) -> list[Scored]:
-    if len(scored) <= most:
-        return list(scored)
-    newest_first = sorted(scored, key=lambda each: (each.context != context, -each.order))
-    own = sum(each.context == context for each in scored)
-    kept = newest_first[: max(most, min(own, 4 * most))] if most == MOST_POINTS else newest_first[:most]
-    return sorted(kept, key=lambda each: each.order)
+def _most_relevant_first(scored: Sequence[Scored], context: str) -> list[Scored]:
+    return sorted(scored, key=lambda each: (each.context != context, -each.order))
+
+
+def _order(each: Scored) -> float:
+    return each.order
 
 
 def _problem(scored: Sequence[Scored], preferred: Sequence[Preferred], encoding: Encoding, context: str) -> Problem:
