@@ -80,5 +80,5 @@ def test_a_scorers_choices_do_not_count_beside_a_persons(workspace: Workspace) -
 
 def test_without_a_rated_picture_the_error_says_what_to_do(workspace: Workspace) -> None:
     """An empty workspace has no card to make."""
-    with pytest.raises(InputError, match="rate some"):
+    with pytest.raises(InputError, match="do so with stablenew rate"):
         make_card(workspace, model="fake-model")
