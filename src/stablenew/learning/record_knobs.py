@@ -11,11 +11,11 @@ from typing import Any
 
 from stablenew.config import declared_settings
 from stablenew.learning.learning_record import LearningRecord
+from stablenew.learning.plan_setting import LORA, SIZE
 from stablenew.learning.prompt_class import model_stem
 from stablenew.learning.record_settings import flat_settings
 from stablenew.learning.search_space import SearchSpace, is_number, space_from_values
 
-SIZE, LORA = "size", "lora"
 NOT_KNOBS = frozenset({"img2img.init_image", "seed", "images_per_prompt"})
 MOST_VALUES = 40
 """So many values of one setting are told apart: beyond, a category's rarest are left out."""

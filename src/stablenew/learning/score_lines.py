@@ -78,12 +78,18 @@ def read_scores(folder: Path, scorer: str | None = None) -> Iterator[ScoreLine |
 
 def newest_scores(folder: Path, scorer: str) -> dict[str, ScoreLine]:
     """By record id the newest score that `scorer` gave its picture."""
-    found: dict[str, ScoreLine] = {}
+    return newest_by_scorer(folder, scorer).get(scorer, {})
+
+
+def newest_by_scorer(folder: Path, scorer: str | None = None) -> dict[str, dict[str, ScoreLine]]:
+    """By scorer, then by record id, the newest score it gave; of one scorer or of all."""
+    found: dict[str, dict[str, ScoreLine]] = {}
     for line in read_scores(folder, scorer):
         if isinstance(line, ScoreLine):
-            before = found.get(line.record_id)
+            newest = found.setdefault(line.scorer, {})
+            before = newest.get(line.record_id)
             if before is None or before.timestamp <= line.timestamp:
-                found[line.record_id] = line
+                newest[line.record_id] = line
     return found
 
 

@@ -9,7 +9,7 @@ from stablenew.learning.learning_record import LearningRecord
 from stablenew.learning.rating_rows import plain_prompt
 from stablenew.learning.record_index import RecordIndex
 from stablenew.learning.record_knobs import knob_settings
-from stablenew.learning.score_lines import ScoreLine, read_scores
+from stablenew.learning.score_lines import ScoreLine, newest_by_scorer
 from stablenew.learning.scorer_rating import judge_scorer, scorer_name
 from stablenew.learning.scorer_weight import Calibration
 from stablenew.workspace import Workspace
@@ -30,12 +30,7 @@ def scorer_evidence(
 
     `own` are the rated records asked about. Each scorer's weight is learned from them, within prompts.
     """
-    lines: dict[str, dict[str, ScoreLine]] = {}
-    for line in read_scores(workspace.scores):
-        if isinstance(line, ScoreLine):
-            newest = lines.setdefault(line.scorer, {})
-            if line.record_id not in newest or newest[line.record_id].timestamp <= line.timestamp:
-                newest[line.record_id] = line
+    lines = newest_by_scorer(workspace.scores)
     if not lines:
         return
     stars = {each.record_id: each.stars for each in evidence.scored}

@@ -12,7 +12,6 @@ from stablenew.learning.engine.arrays import Floats, Ints
 from stablenew.learning.engine.climbing import climb_mean
 from stablenew.learning.engine.fit import fit
 from stablenew.learning.engine.from_evidence import encode_evidence, part_to_fit, whole_problem
-from stablenew.learning.engine.kernel import Hyper
 from stablenew.learning.engine.knob_tables import Encoding
 from stablenew.learning.engine.knowledge_gradient import choose_row
 from stablenew.learning.engine.posterior import Posterior, posterior_of
@@ -39,10 +38,12 @@ _POLISHES = 4
 class Belief:
     """What is believed in one context: `baseline` [1, d] is encoded, `best` [1, d] are the best settings known.
 
+    `part` is the evidence that the kernel's unknowns were learned from.
+
     `hopeful` [m, d] are settings that might be as good: local optima of the expectation, and those best rated so far.
     """
 
-    problem: Problem
+    part: Problem
     posterior: Posterior
     baseline: Ints
     best: Ints
@@ -53,17 +54,14 @@ class Belief:
         return self.posterior.encoding
 
 
-def believe(evidence: Evidence, baseline: Mapping[str, Any], context: str, start: Hyper | None = None) -> Belief:
-    """What `evidence` comes to in `context`. `start`: unknowns to begin the fit with."""
+def believe(evidence: Evidence, baseline: Mapping[str, Any], context: str) -> Belief:
+    """What `evidence` comes to in `context`."""
     encoding = encode_evidence(evidence, [baseline])
-    hyper = fit(part_to_fit(evidence, encoding, context), encoding, start=start)
-    problem = whole_problem(evidence, encoding, context)
-    posterior = posterior_of(problem, hyper, encoding)
+    part = part_to_fit(evidence, encoding, context)
+    posterior = posterior_of(whole_problem(evidence, encoding, context), fit(part, encoding), encoding)
     at = encoding.encode([baseline])
     hopeful = optima(posterior, at)
-    return Belief(
-        problem=problem, posterior=posterior, baseline=at, best=most_certain(posterior, hopeful), hopeful=hopeful
-    )
+    return Belief(part=part, posterior=posterior, baseline=at, best=most_certain(posterior, hopeful), hopeful=hopeful)
 
 
 def optima(posterior: Posterior, baseline: Ints, seed: int = 1) -> Ints:

@@ -9,7 +9,6 @@ from typing import Any
 from stablenew.learning.engine.advisor import Belief, believe
 from stablenew.learning.engine.arrays import Ints
 from stablenew.learning.engine.assess import Assessment, Candidate, Normal, assess
-from stablenew.learning.engine.from_evidence import part_to_fit
 from stablenew.learning.engine.main_effects import MainEffect
 from stablenew.learning.engine.significance import evidence_for_settings
 from stablenew.learning.evidence import Evidence, Scored
@@ -46,8 +45,7 @@ def conclude(evidence: Evidence, baseline: Settings, context: str, purpose: Purp
     belief = believe(evidence, baseline, context)
     found = assess(belief, evidence.scored, for_time=purpose == "time")
     own = [each for each in evidence.scored if each.context == context]
-    part = part_to_fit(evidence, belief.encoding, context)
-    matters = evidence_for_settings(part, belief.encoding, belief.posterior.hyper)
+    matters = evidence_for_settings(belief.part, belief.encoding, belief.posterior.hyper)
     reason = _missing(evidence, found, purpose, matters)
     advised = found.best if not reason else found.baseline
     settings = _settings(belief, advised.row, baseline)

@@ -51,10 +51,10 @@ def log_evidence(
     return value, gradient
 
 
-def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None, start: Hyper | None = None) -> Hyper:
-    """The most probable unknowns. `start`: where to begin, such as those of a little less evidence."""
+def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None) -> Hyper:
+    """The most probable unknowns."""
     prior = prior or default_prior(len(encoding.tables))
-    vector = prior.centre if start is None else start.to_vector()
+    vector = prior.centre
     for _ in range(2 if problem.choices else 1):
         sites = None
         if problem.choices:

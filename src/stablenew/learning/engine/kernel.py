@@ -1,9 +1,10 @@
-"""The covariance of expected stars between settings: main effects, their pairwise products, and a little of everything.
+"""The covariance of expected stars between settings: main effects, their products of all orders, and a little apart.
 
-    k(x, x') = [ sum_d a_d k_d + p sum_{d<e} a_d a_e k_d k_e + q prod_d k~_d ] (rho + (1 - rho) [same context]) + mean
+    k(x, x') = [ (prod_d (1 + p a_d k_d) - 1) / p + q prod_d k~_d ] (rho + (1 - rho) [same context]) + mean
 
-`k_d` is the centred table of setting d, `k~_d` the plain one. Everything learned is positive or within 0..1 and
-is held as one vector of unbounded numbers, so that any optimiser can move it.
+`k_d` is the centred table of setting d, `k~_d` the plain one. Written out, the first product is sum_d a_d k_d + p
+sum_{d<e} a_d a_e k_d k_e + ..., each order p times weaker or stronger than the last. Everything learned is positive or
+within 0..1 and is held as one vector of unbounded numbers, so that any optimiser can move it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Expected stars as small tables, one per setting and one per pair: any combination is a few look-ups, and the best one
-is found by climbing setting by setting. Samples from the belief come in the same form.
+"""Samples from the belief as small tables, one per setting and one per pair: the best settings of each are found by
+climbing setting by setting.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TINY = 1e-9
 class Surface:
     """s surfaces at once over the values a space declares.
 
-    `constant` [s]; `mains[d]` [s, G_d]; `pairs[d, e]` [s, G_d, G_e] for d < e. The kernel's small full product is left
-    out: it says nothing about settings that were not tried.
+    `constant` [s]; `mains[d]` [s, G_d]; `pairs[d, e]` [s, G_d, G_e] for d < e. Products of three settings and
+    more, and the small full product, are left out: surfaces only propose candidates.
     """
 
     constant: Floats
