@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from PIL import Image
 
-from stablenew.gui.axis_grid import arranged, axes_of, heat_of, table_of
+from stablenew.backends.base import StageRequest
+from stablenew.gui.axis_grid import Table, arranged, axes_of, heat_of, table_of
 from stablenew.gui.colours import readable_on, warmth
 from stablenew.gui.events import OpenGrid
 from stablenew.gui.pictures.layout import Matrix
@@ -17,7 +19,7 @@ from stablenew.learning.rating_fold import Feedback
 from stablenew.learning.recorded_picture import RecordedPicture
 from stablenew.testing.fake_backend import Script
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand
 from tests.gui_v2.many_pictures import PROMPTS, make_workspace, start_run
 from tests.gui_v2.test_review import press, said
 
@@ -163,6 +165,35 @@ def test_the_grid_fills_while_the_run_goes_on(
     hand.wait(lambda: tab.canvas.live_images == count, "all pictures drawn")
     assert tab.counts.cget("text") == "6 pictures"
     shot(hand, "")
+
+
+def test_pictures_made_while_the_table_is_made_are_in_it(
+    open_window: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker begins with what was there before them and ends after the run: its table shows them all the same."""
+    may_paint, begun, may_end = threading.Event(), threading.Event(), threading.Event()
+
+    def when_told(_: StageRequest) -> None:
+        assert may_paint.wait(PATIENCE_S)
+
+    def slow_table(*asked: Any) -> Table:
+        table = table_of(*asked)
+        begun.set()
+        assert may_end.wait(PATIENCE_S)
+        return table
+
+    hand, tab = open_grid(open_window, script=Script(before=when_told))
+    count = start_run(hand, workspace, learning=False)
+    hand.wait(lambda: len(tab.table.pictures) == count and not tab.made.reading and tab._due is None, "the places")
+    monkeypatch.setattr("stablenew.gui.tabs.grid.table_of", slow_table)
+    tab.rows.set("–")
+    tab.rows.event_generate("<<ComboboxSelected>>")
+    hand.wait(begun.is_set, "the worker")
+    may_paint.set()
+    hand.wait(lambda: all(each.path for each in tab.made.pictures), "the pictures")
+    may_end.set()
+    hand.wait(lambda: tab.table.arrangement.rows == ("",), "the new table")
+    hand.wait(lambda: tab.counts.cget("text") == f"{count} pictures", "all pictures in it")
 
 
 def test_another_run_that_was_chosen_stays_when_one_starts(open_window: Open, workspace: Workspace) -> None:

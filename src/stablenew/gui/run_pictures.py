@@ -51,6 +51,10 @@ class RunPictures:
         """All of them; those not made yet have no path."""
         return list(self._held.values())
 
+    def newest(self, picture: RecordedPicture) -> RecordedPicture:
+        """What is known by now of `picture`, which may be from a while ago."""
+        return self._held.get(picture.record_id, picture)
+
     def open(self, run_id: str) -> None:
         """Show that run from now on."""
         self.run_id, self.reading = run_id, True

@@ -300,17 +300,22 @@ class GridTab(ttk.Frame):
         picture = self.made.add_made(event)
         if picture is None:
             return
-        number, table = self._at.get(picture.record_id), self.table
-        axes = (table.rows_by, table.columns_by)
-        if number is not None and all(
-            label_of(picture, axis) == label_of(table.pictures[number], axis) for axis in axes
-        ):
-            table.pictures[number] = picture
+        number = self._at.get(picture.record_id)
+        if number is not None and self._put(number, picture):
             self.canvas.renew({number})
             self._show_counts()
             self._show_current()
         else:
             self._soon()
+
+    def _put(self, number: int, picture: RecordedPicture) -> bool:
+        """Put `picture` in the place of an older state of it; False where its axes now say another cell."""
+        table = self.table
+        older = table.pictures[number]
+        if any(label_of(picture, axis) != label_of(older, axis) for axis in (table.rows_by, table.columns_by)):
+            return False
+        table.pictures[number] = picture
+        return True
 
     def _soon(self) -> None:
         """Have the table made anew, not more often than it takes."""
@@ -330,6 +335,10 @@ class GridTab(ttk.Frame):
     def _take_table(self, made: tuple[Table, float]) -> None:
         current = self.current
         self.table, self._took_s = made
+        # Pictures that were made while the worker made the table are not in it yet.
+        moved = [n for n, each in enumerate(self.table.pictures) if not self._put(n, self.made.newest(each))]
+        if moved:
+            self._soon()
         self._at = {picture.record_id: number for number, picture in enumerate(self.table.pictures)}
         self.canvas.cursor = self._at.get(current.record_id, 0) if current is not None else self._first()
         for box, chosen in ((self.rows, self.table.rows_by), (self.columns, self.table.columns_by)):
