@@ -52,7 +52,7 @@ def advice(
 
 def adviser(given: Recommendation) -> Callable[..., Recommendation]:
     """In the place of `advice.advise`."""
-    return lambda workspace, **asked: given
+    return lambda workspace, question, **asked: given
 
 
 def made(workspace: Workspace, given: Recommendation | None = None, **said: Any) -> MadeCard:

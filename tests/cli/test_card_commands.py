@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from tests.cards import NEW, OLD, advice, adviser, animals, card
 
 from stablenew.cli import cli
+from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card
 from stablenew.learning.learning_reader import read_current_records
 from stablenew.learning.recommendation import Recommendation
@@ -35,7 +36,7 @@ def run(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch): 
 
 
 def give(monkeypatch: pytest.MonkeyPatch, given: Recommendation) -> None:
-    monkeypatch.setattr("stablenew.learning.card_store._adviser", lambda: adviser(given))
+    monkeypatch.setattr("stablenew.learning.card_store.advise", adviser(given))
 
 
 def test_a_card_is_made_and_shown_by_its_model(run, workspace: Workspace) -> None:  # type: ignore[no-untyped-def]
@@ -59,15 +60,15 @@ def test_a_card_is_made_and_shown_by_its_model(run, workspace: Workspace) -> Non
 
 def test_the_old_settings_can_be_named(run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     """`--baseline` goes to the adviser typed; a value out of range is an error."""
-    asked = {}
+    asked = []
 
-    def advise(workspace: Workspace, **question: object) -> Recommendation:
-        asked.update(question)
+    def advise(workspace: Workspace, question: Question, **_: object) -> Recommendation:
+        asked.append(question.baseline)
         return advice()
 
-    monkeypatch.setattr("stablenew.learning.card_store._adviser", lambda: advise)
+    monkeypatch.setattr("stablenew.learning.card_store.advise", advise)
     run("card", "dream", "--baseline", "steps=20", "--baseline", "cfg=7")
-    assert asked["baseline"] == {"txt2img.steps": 20, "txt2img.cfg_scale": 7.0}
+    assert asked == [{"txt2img.steps": 20, "txt2img.cfg_scale": 7.0}]
     run("card", "dream", "--baseline", "steps=0", code=1)
 
 

@@ -12,14 +12,16 @@ import pytest
 pytest.importorskip("ttkbootstrap", reason="the window needs the extra gui: pip install 'stablenew[gui]'")
 
 from stablenew.app import open_app
+from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.gui.events import BackendChoice
 from stablenew.gui.main_window import TABS
 from stablenew.gui.tabs.learn import LearnTab
-from stablenew.gui.tabs.learn_context import Advisers
+from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card, make_card
 from stablenew.learning.experiments import list_experiments, records_of_experiment
 from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
 from stablenew.learning.rating_fold import valid
+from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
 from stablenew.pipeline.card_exports import export_card
 from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_preset
@@ -37,23 +39,28 @@ Shot = Callable[..., Path]
 QUICK = Script(native_size=(64, 64))
 
 
+NEXT = ({"steps": 30, "cfg_scale": 4.0}, {"steps": 12, "cfg_scale": 6.0})
+
+
+class MadeDesk(AdviceDesk):
+    """Advice made by hand: enough of it once anything is rated."""
+
+    def recommend(self, question: Question, *, purpose: Purpose = "quality") -> Recommendation:
+        if not list(read_ratings(self.workspace.ratings)):
+            return made_advice.no_advice()
+        with RecordIndex.of(self.workspace) as index:
+            ids = [record.run.record_id for record in index.records()][:4]  # type: ignore[union-attr]
+        return made_advice.advice(proof=tuple(ids))
+
+    def next_row(self, question: Question, *, images: int, per_second: bool = False) -> tuple[dict[str, Any], ...]:
+        return NEXT
+
+
 class AdvisedTab(LearnTab):
-    """The tab with advice made by hand: enough of it once anything is rated."""
+    """The tab with that desk."""
 
     def __init__(self, master: Any, window: Any) -> None:
-        super().__init__(master, window, Advisers(advise=advise, next_batch=next_batch))
-
-
-def advise(workspace: Workspace, **asked: Any) -> Any:
-    if not list(read_ratings(workspace.ratings)):
-        return made_advice.no_advice()
-    with RecordIndex.of(workspace) as index:
-        ids = [record.run.record_id for record in index.records()][:4]  # type: ignore[union-attr]
-    return made_advice.advice(proof=tuple(ids))
-
-
-def next_batch(workspace: Workspace, **asked: Any) -> tuple[dict[str, Any], ...]:
-    return ({"steps": 30, "cfg_scale": 4.0}, {"steps": 12, "cfg_scale": 6.0})
+        super().__init__(master, window, MadeDesk(window.workspace))
 
 
 TOY_PACK = """a red circle on a white background
@@ -315,7 +322,7 @@ def test_what_to_try_next_becomes_a_design(
     hand.click(tab.design.start_button)
     hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
     (experiment,) = list_experiments(workspace)
-    assert [dict(cell) for cell in experiment.plan.cells] == list(next_batch(workspace))
+    assert [dict(cell) for cell in experiment.plan.cells] == list(NEXT)
     hand.click(tab.page_buttons["design"])
     hand.click(hand.find("Test settings of my own"))
     assert tab.design.values.winfo_ismapped()

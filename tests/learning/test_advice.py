@@ -39,7 +39,7 @@ def loved(workspace: Workspace, **said: Any) -> list[LearningRecord]:
 def test_what_is_loved_is_advised(workspace: Workspace) -> None:
     """From the lines on the disk: better settings than the worst, with the pictures that show it."""
     records = loved(workspace)
-    advice = advise(workspace, baseline=BAD)
+    advice = advise(workspace, Question(baseline=BAD))
     assert advice.enough
     assert advice.settings["sampler"] == "Heun"
     assert 3 <= advice.settings["cfg_scale"] <= 7
@@ -57,13 +57,13 @@ def test_the_order_of_lines_on_the_disk_does_not_matter(workspace: Workspace, tm
     other = Workspace(root=tmp_path / "other")
     store(workspace, records, ratings)
     store(other, chance.sample(records, 36), chance.sample(ratings, 36))
-    assert advise(workspace, baseline=BAD) == advise(other, baseline=BAD)
+    assert advise(workspace, Question(baseline=BAD)) == advise(other, Question(baseline=BAD))
 
 
 def test_rating_and_undoing_leaves_advice_as_it_was(workspace: Workspace) -> None:
     """Stars, a rejection and a preference, all taken back."""
     records = loved(workspace)
-    before = advise(workspace, baseline=BAD)
+    before = advise(workspace, Question(baseline=BAD))
     names = [each.run.record_id for each in records]
     said = [
         rate(names[0], 5, 100),
@@ -72,12 +72,12 @@ def test_rating_and_undoing_leaves_advice_as_it_was(workspace: Workspace) -> Non
     ]
     writer = RatingWriter(workspace.ratings)
     writer.append(*said)
-    changed = advise(workspace, baseline=BAD)
+    changed = advise(workspace, Question(baseline=BAD))
     assert changed.choices == 1
     assert changed.expected != before.expected
     writer.append(*map(undo_of, said))
     writer.close()
-    assert advise(workspace, baseline=BAD) == before
+    assert advise(workspace, Question(baseline=BAD)) == before
 
 
 def test_nothing_rated_or_nothing_varied_says_what_to_do(workspace: Workspace) -> None:
@@ -88,11 +88,11 @@ def test_nothing_rated_or_nothing_varied_says_what_to_do(workspace: Workspace) -
     store(workspace, same, stars_for(same, lambda settings: 4))
     for asked in ({}, {"model": "dreamshaper_8"}):
         with pytest.raises(InputError, match="all made with the same settings: vary some"):
-            advise(workspace, **asked)
+            advise(workspace, Question(**asked))
         with pytest.raises(InputError, match="all made with the same settings: vary some"):
-            advise_next(workspace, **asked)
+            advise_next(workspace, Question(**asked))
     with pytest.raises(InputError, match="no picture of model other and pack or class heroes is rated yet"):
-        advise(workspace, model="other", pack="heroes")
+        advise(workspace, Question(model="other", pack="heroes"))
 
 
 def test_one_rating_is_not_enough_and_two_ask_for_more(workspace: Workspace) -> None:
@@ -126,7 +126,7 @@ def test_who_filters(workspace: Workspace) -> None:
     bob = stars_for(records, lambda each: 6 - likes_heun_at_five(each), 100, who="bob")
     store(workspace, records, [*ann, *bob])
     for who, sampler in (("ann", "Heun"), ("bob", "Euler")):
-        advice = advise(workspace, who=who, baseline={"sampler": "DDIM", "cfg_scale": 5.0})
+        advice = advise(workspace, Question(who=who, baseline={"sampler": "DDIM", "cfg_scale": 5.0}))
         effect = next(each for each in advice.effects if each.name == "sampler")
         assert max((each for each in effect.values if each.tested), key=lambda each: each.stars.mean).value == sampler
         assert advice.ratings == 36
@@ -179,10 +179,10 @@ def test_advice_for_a_model_advises_no_other(workspace: Workspace) -> None:
     mine = pictures(VALUES, PROMPTS[:3], model="dreamshaper_8.safetensors")
     other = pictures(VALUES, PROMPTS, model="loved_v2", name="o")
     store(workspace, [*mine, *other], [*stars_for(mine, likes_heun_at_five), *stars_for(other, lambda _: 5, 100)])
-    advice = advise(workspace, model="dreamshaper_8", baseline=BAD)
+    advice = advise(workspace, Question(model="dreamshaper_8", baseline=BAD))
     assert advice.settings["model"] == "dreamshaper_8.safetensors"
     assert advice.ratings == 54
-    batch = advise_next(workspace, model="dreamshaper_8")
+    batch = advise_next(workspace, Question(model="dreamshaper_8"))
     assert {row["model"] for row in batch} == {"dreamshaper_8.safetensors"}
 
 
@@ -194,9 +194,9 @@ def test_advice_for_a_pack_borrows_from_the_others(workspace: Workspace) -> None
     known = gather(workspace, Question(pack="heroes"))
     assert known.context == "heroes"
     assert {each.context for each in known.evidence.scored} == {"heroes", "boats"}
-    advice = advise(workspace, pack="heroes", baseline=BAD)
+    advice = advise(workspace, Question(pack="heroes", baseline=BAD))
     assert any("only 6 ratings are of heroes" in each for each in advice.warnings)
-    assert advise(workspace, baseline=BAD).baseline_expected.sd < advice.baseline_expected.sd
+    assert advise(workspace, Question(baseline=BAD)).baseline_expected.sd < advice.baseline_expected.sd
 
 
 def test_a_class_tag_is_asked_for_like_a_pack(workspace: Workspace) -> None:
@@ -216,7 +216,7 @@ def test_an_experiment_is_told_from_its_own_pictures(workspace: Workspace) -> No
     own = pictures(VALUES, PROMPTS, experiment_id="e")
     other = pictures({"sampler": ["DDIM", "LMS"]}, PROMPTS, name="o")
     store(workspace, [*own, *other], [*stars_for(own, likes_heun_at_five), *stars_for(other, lambda _: 5, 100)])
-    advice = advise(workspace, experiment_id="e")
+    advice = advise(workspace, Question(experiment_id="e"))
     assert advice.ratings == 36
     assert (advice.baseline["sampler"], advice.baseline["cfg_scale"]) == ("Euler", 11.0)
     assert advice.settings["sampler"] == "Heun"
@@ -232,7 +232,7 @@ def test_imported_pictures_are_weak_and_named(workspace: Workspace) -> None:
 def test_the_next_pictures_go_on_from_what_is_known(workspace: Workspace) -> None:
     """Whole settings, the best known first, all different."""
     loved(workspace)
-    batch = advise_next(workspace, baseline=BAD, images=5)
+    batch = advise_next(workspace, Question(baseline=BAD), images=5)
     assert len(batch) == 5
     assert batch[0]["sampler"] == "Heun"
     assert len({tuple(sorted(row.items())) for row in batch}) == 5
@@ -265,10 +265,10 @@ def test_a_useless_scorer_changes_nothing(workspace: Workspace) -> None:
     records = loved(workspace)
     unrated = pictures(VALUES, PROMPTS, seeds=3, name="u")
     store(workspace, unrated, [])
-    before = advise(workspace, baseline=BAD)
+    before = advise(workspace, Question(baseline=BAD))
     chance = random.Random(3)
     score_all(workspace, [*records, *unrated], lambda _: chance.random())
-    assert advise(workspace, baseline=BAD) == before
+    assert advise(workspace, Question(baseline=BAD)) == before
 
 
 def test_a_good_scorer_tells_about_pictures_nobody_rated(workspace: Workspace) -> None:
@@ -276,14 +276,14 @@ def test_a_good_scorer_tells_about_pictures_nobody_rated(workspace: Workspace) -
     records = loved(workspace)
     unrated = pictures(VALUES, PROMPTS, seeds=3, name="u")[6:]
     store(workspace, unrated, [])
-    before = advise(workspace, baseline=BAD)
+    before = advise(workspace, Question(baseline=BAD))
     chance = random.Random(3)
     score_all(workspace, [*records, *unrated], lambda record: worth(record) + chance.gauss(0, 0.3))
     scored = gather(workspace, Question()).evidence.scored
     stand_ins = [each for each in scored if each.who == "scorer:judge"]
     assert len(stand_ins) == len(unrated)
     assert all(each.noise >= 1 and each.observational for each in stand_ins)
-    after = advise(workspace, baseline=BAD)
+    after = advise(workspace, Question(baseline=BAD))
     assert after.baseline_expected.sd < before.baseline_expected.sd
     assert after.settings["sampler"] == before.settings["sampler"] == "Heun"
 
@@ -313,19 +313,19 @@ def test_of_a_scorer_the_newest_word_on_a_picture_counts_and_never_beside_a_pers
 def test_weak_stars_stand_back_behind_a_persons(workspace: Workspace) -> None:
     """A scorer's stand-ins say the opposite of what the person said of the same pictures: they count for nothing."""
     records = loved(workspace)
-    before = advise(workspace, baseline=BAD)
+    before = advise(workspace, Question(baseline=BAD))
     against = stars_for(records, lambda each: 6 - likes_heun_at_five(each), 100, who="scorer:x", weak=True)
     writer = RatingWriter(workspace.ratings)
     writer.append(*against)
     writer.close()
-    assert advise(workspace, baseline=BAD).settings == before.settings
+    assert advise(workspace, Question(baseline=BAD)).settings == before.settings
     assert len(gather(workspace, Question()).evidence.scored) == 36
 
 
 def test_a_plan_can_be_made_of_what_is_advised(workspace: Workspace) -> None:
     """The names and values of the next pictures are settings that a plan takes."""
     loved(workspace)
-    rows = advise_next(workspace, baseline=BAD)
+    rows = advise_next(workspace, Question(baseline=BAD))
     cells = [{name: row[name] for name in ("sampler", "cfg_scale")} for row in rows]
     assert (
         len(make_learning_plan(baseline=make_plan().baseline, prompts=["a"], design="listed", cells=cells).cells) == 6

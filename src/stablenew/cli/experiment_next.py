@@ -11,14 +11,25 @@ if TYPE_CHECKING:
 
 
 def say_next(
-    workspace: Workspace, experiment_id: str | None, *, save_as: str | None, as_json: bool, **asked: Any
+    workspace: Workspace,
+    experiment_id: str | None,
+    *,
+    model: str | None,
+    pack: str | None,
+    who: str | None,
+    images: int,
+    per_second: bool,
+    save_as: str | None,
+    as_json: bool,
 ) -> None:
     """Print the settings, and store them as an experiment on the same prompts where `save_as` names one."""
     import msgspec
 
-    from stablenew.learning.advice import advise_next
+    from stablenew.controller.advice_desk import AdviceDesk
+    from stablenew.learning.advice import Question
 
-    rows = advise_next(workspace, experiment_id=experiment_id, **asked)
+    question = Question(experiment_id=experiment_id, model=model, pack=pack, who=who)
+    rows = AdviceDesk(workspace).next_row(question, images=images, per_second=per_second)
     varied = [name for name in rows[0] if len({str(row.get(name)) for row in rows}) > 1]
     for number, row in enumerate(rows):
         if as_json:

@@ -47,15 +47,15 @@ def recommend(
     stablenew recommend --for time --json
     stablenew recommend --map sampler,steps
     """
+    from stablenew.controller.advice_desk import AdviceDesk
     from stablenew.learning.advice import Question, gather
-    from stablenew.learning.recommend import recommend as advise
 
     asked = Question(model=model, pack=pack, who=who, experiment_id=experiment_id, baseline=_baseline(settings))
-    known = gather(workspace, asked)
     if pair is not None:
+        known = gather(workspace, asked)
         _say_map(known.evidence, known.context, pair, as_json=as_json)
         return
-    advice = advise(known.evidence, known.baseline, context=known.context, purpose=purpose)
+    advice = AdviceDesk(workspace).recommend(asked, purpose=purpose)
     if as_json:
         _say_json(advice.to_dict())
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stablenew.backends.base import CancelToken, StepProgress
 from stablenew.config import PipelineConfig, StageName
+from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.controller.events import (
     Event,
     RecordLost,
@@ -30,7 +31,9 @@ from stablenew.pipeline.run_values import RunObserver, RunResult, RunStart
 from stablenew.variant import Variant, VariantResult
 
 if TYPE_CHECKING:
+    from stablenew.learning.advice import Question
     from stablenew.learning.learning_record import LearningRecord
+    from stablenew.learning.recommendation import Purpose, Recommendation
     from stablenew.workspace import Workspace
 
 log = get_logger("stablenew.controller")
@@ -131,7 +134,8 @@ class RunHandle:
 
 
 class PipelineController:
-    """Starts runs and passes on what happens. Methods return at once and may be called from any thread.
+    """Starts runs and passes on what happens. Any thread may call; methods return at once, but those of advice and of
+    waiting.
 
     `runner_factory` builds a runner from `RunnerParts`, so that a fake can stand in. Callbacks and watchers are called
     on the run's threads, in the order in which they were registered; one that raises does not starve the others.
@@ -220,6 +224,16 @@ class PipelineController:
         handle = RunHandle(replace(experiment.plan.baseline, run_id=experiment_id))
         job = ExperimentJob(workspace, experiment, lambda event: self._emit(event, handle))
         return self._begin(handle, job.run, job.on_record)
+
+    def recommend(self, workspace: Workspace, question: Question, *, purpose: Purpose = "quality") -> Recommendation:
+        """What the workspace's ratings say, as `AdviceDesk.recommend`: worked out on the thread that calls."""
+        return AdviceDesk(workspace).recommend(question, purpose=purpose)
+
+    def next_row(
+        self, workspace: Workspace, question: Question, *, images: int, per_second: bool = False
+    ) -> tuple[dict[str, Any], ...]:
+        """What to make and rate next, as `AdviceDesk.next_row`: worked out on the thread that calls."""
+        return AdviceDesk(workspace).next_row(question, images=images, per_second=per_second)
 
     def _begin(self, handle: RunHandle, job: Job, on_record: RecordCallback | None = None) -> RunHandle:
         """Do `job` on a thread of its own; `on_record` hears of each record before the registered callbacks do."""

@@ -54,37 +54,23 @@ class Known:
     context: str
 
 
-def advise(
-    workspace: Workspace,
-    *,
-    model: str | None = None,
-    pack: str | None = None,
-    who: str | None = None,
-    purpose: Purpose = "quality",
-    experiment_id: str | None = None,
-    baseline: Settings | None = None,
-) -> Recommendation:
-    """The advice that the workspace's records and ratings support; see `Question` for what is asked.
+EVERYTHING = Question()
+
+
+def advise(workspace: Workspace, question: Question = EVERYTHING, *, purpose: Purpose = "quality") -> Recommendation:
+    """The advice that the workspace's records and ratings support.
 
     Raises InputError where no rated picture is about what is asked, or they differ in nothing.
     """
-    known = gather(workspace, Question(model=model, pack=pack, who=who, experiment_id=experiment_id, baseline=baseline))
+    known = gather(workspace, question)
     return recommend(known.evidence, known.baseline, context=known.context, purpose=purpose)
 
 
 def advise_next(
-    workspace: Workspace,
-    *,
-    model: str | None = None,
-    pack: str | None = None,
-    who: str | None = None,
-    images: int = ROW_SIZE,
-    per_second: bool = False,
-    experiment_id: str | None = None,
-    baseline: Settings | None = None,
+    workspace: Workspace, question: Question = EVERYTHING, *, images: int = ROW_SIZE, per_second: bool = False
 ) -> tuple[dict[str, Any], ...]:
     """The settings of `images` pictures that would change the advice most, the best known first. Raises InputError."""
-    known = gather(workspace, Question(model=model, pack=pack, who=who, experiment_id=experiment_id, baseline=baseline))
+    known = gather(workspace, question)
     return next_batch(known.evidence, known.baseline, context=known.context, size=images, per_second=per_second)
 
 

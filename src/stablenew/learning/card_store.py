@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stablenew.errors import InputError, NotFound
+from stablenew.learning.advice import Question, advise
 from stablenew.learning.learning_feedback import rating_time
 from stablenew.learning.prompt_class import ANY
 from stablenew.learning.recommendation import Purpose, Recommendation
@@ -30,7 +31,7 @@ SUFFIX = ".jsonl"
 IMAGES = 6
 
 Adviser = Callable[..., Recommendation]
-"""`advice.advise`: (workspace, *, model, pack, who, purpose, baseline) -> Recommendation."""
+"""`advice.advise`: (workspace, question, *, purpose) -> Recommendation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,13 @@ def make_card(
     withdrawn. `baseline` are the old settings, as far as they are not the usual ones. Raises InputError where no rated
     picture is of the model and class, or they were all made with the same settings.
     """
-    advise = adviser or _adviser()
-    asked = {"model": None if model == ANY else model, "pack": None if prompt_class == ANY else prompt_class}
-    advice = advise(workspace, **asked, who=who, purpose=purpose, **({"baseline": baseline} if baseline else {}))
+    asked = Question(
+        model=None if model == ANY else model,
+        pack=None if prompt_class == ANY else prompt_class,
+        who=who,
+        baseline=baseline or None,
+    )
+    advice = (adviser or advise)(workspace, asked, purpose=purpose)
     name, history = _own_history(workspace, model, prompt_class, who)
     before = history[-1] if history else None
     if not advice.enough:
@@ -125,12 +130,6 @@ def keep_version(
     kept = dataclasses.replace(card, event=event, reason=reason, written_at=rating_time(now or datetime.now(UTC)))
     append_value(card_path(workspace, card.name), kept)
     return kept
-
-
-def _adviser() -> Adviser:
-    from stablenew.learning.advice import advise
-
-    return advise
 
 
 def _versions(workspace: Workspace, name: str) -> tuple[TasteCard, ...]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import ttkbootstrap as ttk
 
+from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.controller.events import ExperimentAdvanced, RunFailed, RunFinished, StateChanged
 from stablenew.gui.events import BackendChanged, OpenExperiment, RatingsChanged, ThemeChanged
 from stablenew.gui.notices import Action, Notice
 from stablenew.gui.tabs.learn_advice import AdviceOrders, AdvicePage, propose_advice
 from stablenew.gui.tabs.learn_cards import CardsPage
-from stablenew.gui.tabs.learn_context import Advisers, Context, card_arguments, engine
+from stablenew.gui.tabs.learn_context import Context, card_arguments
 from stablenew.gui.tabs.learn_design import DesignPage
 from stablenew.gui.tabs.learn_experiments import ExperimentOrders, ExperimentsPage
 from stablenew.gui.tabs.learn_fold import ExperimentView
@@ -21,12 +22,14 @@ from stablenew.gui.tabs.learn_orders import ExperimentDesk
 from stablenew.gui.tabs.learn_proof import PlannedProof, planned_proof
 from stablenew.gui.tabs.learn_prove import ProvePage
 from stablenew.gui.tabs.learn_rate import RatePage
+from stablenew.learning.advice import Question
 from stablenew.learning.blind_pairs import Proof
 from stablenew.learning.card_store import MadeCard, make_card
 from stablenew.learning.experiments import Experiment
-from stablenew.learning.recommendation import Recommendation
+from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.taste_card import TasteCard
 from stablenew.pipeline.proof_outcome import Conclusion
+from stablenew.workspace import Workspace
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
@@ -37,14 +40,14 @@ REDRAW_MS = 150
 
 
 class LearnTab(ttk.Frame):
-    """The tab. `advisers` stand in for the learning part where they are given."""
+    """The tab. `advice_desk` stands in for the learning part where one is given."""
 
-    def __init__(self, master: tkinter.Misc, window: StableNewGUI, advisers: Advisers | None = None) -> None:
+    def __init__(self, master: tkinter.Misc, window: StableNewGUI, advice_desk: AdviceDesk | None = None) -> None:
         super().__init__(master)
         self.window = window
         self.view = ExperimentView()
         self.desk = ExperimentDesk(window, self._stored, self._started)
-        self._advisers = advisers or engine()
+        self._advice_desk = advice_desk or AdviceDesk(window.workspace)
         self._due = False
         self._to_judge: Proof | None = None
         self._memory = dict(window.recall(KEY))
@@ -138,7 +141,7 @@ class LearnTab(ttk.Frame):
         self.experiments = ExperimentsPage(self, window, self.view, orders)
         self.rating = RatePage(self, window, lambda: self.show("experiments"), self.see_advice)
         advice = AdviceOrders(apply=self._apply, make_card=self._make_card, try_next=self._try_next)
-        self.advice = AdvicePage(self, window, self._advisers, advice)
+        self.advice = AdvicePage(self, window, self._advice_desk, advice)
         self.cards = CardsPage(self, window, lambda: self.show("advice"), self.prove)
         self.proving = ProvePage(self, window, self._judged)
         self._frames: Mapping[str, ttk.Frame] = {
@@ -218,7 +221,11 @@ class LearnTab(ttk.Frame):
         self.window.jobs.start(lambda: propose_advice(workspace, advice), self.window.send)
 
     def _make_card(self, context: Context) -> None:
-        workspace, who, adviser = self.window.workspace, self.window.ratings.who, self._advisers.advise
+        workspace, who, desk = self.window.workspace, self.window.ratings.who, self._advice_desk
+
+        def adviser(_: Workspace, question: Question, *, purpose: Purpose) -> Recommendation:
+            return desk.recommend(question, purpose=purpose)
+
         self.window.jobs.start(
             lambda: make_card(workspace, **card_arguments(context), who=who, adviser=adviser), self._card_made
         )

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import ttkbootstrap as ttk
 
+from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.errors import InputError
 from stablenew.gui.events import ProposeSettings
 from stablenew.gui.scrolling import ScrollArea
 from stablenew.gui.tabs.learn_charts import Bar, IntervalChart, bars_of
-from stablenew.gui.tabs.learn_context import Advisers, Context, ContextBar, question_of, read_choices
+from stablenew.gui.tabs.learn_context import Context, ContextBar, question_of, read_choices
 from stablenew.gui.tabs.learn_curve import CurveChart, is_curve
 from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_strip import PictureStrip
@@ -85,9 +86,9 @@ def propose_advice(workspace: Workspace, advice: Recommendation) -> ProposeSetti
 class AdvicePage(ttk.Frame):
     """It asks when it is seen and something changed since the last time."""
 
-    def __init__(self, master: tkinter.Misc, window: StableNewGUI, advisers: Advisers, orders: AdviceOrders) -> None:
+    def __init__(self, master: tkinter.Misc, window: StableNewGUI, desk: AdviceDesk, orders: AdviceOrders) -> None:
         super().__init__(master)
-        self._window, self._advisers, self._orders = window, advisers, orders
+        self._window, self._desk, self._orders = window, desk, orders
         self.advice: Recommendation | None = None
         self._asked: Context | None = None
         self._stale = True
@@ -128,11 +129,10 @@ class AdvicePage(ttk.Frame):
         """Ask for advice anew."""
         self._due, self._stale = None, False
         context = self._asked = self.bar.context
-        advise, window = self._advisers.advise, self._window
-        who = window.ratings.who
+        desk, question = self._desk, question_of(context, self._window.ratings.who)
         self.said.configure(text="Working it out …")
-        window.jobs.start(
-            lambda: advise(window.workspace, **question_of(context, who), purpose=context.purpose),
+        self._window.jobs.start(
+            lambda: desk.recommend(question, purpose=context.purpose),
             self._take,
             failed=self._failed,
             key="advice",
@@ -140,14 +140,11 @@ class AdvicePage(ttk.Frame):
 
     def ask_next(self) -> None:
         """Ask which pictures would change the advice most."""
-        context, window, next_batch = self.bar.context, self._window, self._advisers.next_batch
-        who, per_second = window.ratings.who, context.purpose == "time"
+        context, desk, workspace = self.bar.context, self._desk, self._window.workspace
+        question, per_second = question_of(context, self._window.ratings.who), context.purpose == "time"
         self.said.configure(text="Looking for what to try …")
-        window.jobs.start(
-            lambda: cells_to_try(
-                window.workspace,
-                next_batch(window.workspace, **question_of(context, who), images=BATCH, per_second=per_second),
-            ),
+        self._window.jobs.start(
+            lambda: cells_to_try(workspace, desk.next_row(question, images=BATCH, per_second=per_second)),
             self._take_next,
             failed=self._no_next,
             key="next batch",

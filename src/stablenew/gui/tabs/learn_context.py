@@ -5,28 +5,20 @@ from __future__ import annotations
 import tkinter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import ttkbootstrap as ttk
 
 from stablenew.gui.theme import Theme
+from stablenew.learning.advice import Question
 from stablenew.learning.experiments import list_experiments
 from stablenew.learning.prompt_class import ANY
-from stablenew.learning.recommendation import Purpose, Recommendation
+from stablenew.learning.recommendation import Purpose
 from stablenew.learning.record_index import RecordIndex
 from stablenew.workspace import Workspace
 
 ANY_MODEL, ANY_PROMPTS, EVERYTHING = "any model", "any prompts", "every rated picture"
 PURPOSES: Mapping[str, Purpose] = {"the best pictures": "quality", "good pictures sooner": "time"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advisers:
-    """Who advises: `advise` and `next_batch` are `learning.advice`'s, or stand in for them."""
-
-    advise: Callable[..., Recommendation]
-    next_batch: Callable[..., Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +29,6 @@ class Context:
     prompt_class: str | None = None
     experiment_id: str | None = None
     purpose: Purpose = "quality"
-
-
-def engine() -> Advisers:
-    """The learning part itself, imported when it is first asked."""
-
-    def advise(*args: Any, **asked: Any) -> Recommendation:
-        found: Recommendation = import_module("stablenew.learning.advice").advise(*args, **asked)
-        return found
-
-    def next_batch(*args: Any, **asked: Any) -> Sequence[Mapping[str, Any]]:
-        found: Sequence[Mapping[str, Any]] = import_module("stablenew.learning.advice").advise_next(*args, **asked)
-        return found
-
-    return Advisers(advise=advise, next_batch=next_batch)
 
 
 def read_choices(index: RecordIndex, workspace: Workspace) -> dict[str, list[str]]:
@@ -113,14 +91,9 @@ class ContextBar(ttk.Frame):
         self.fields[2].configure(values=(EVERYTHING, *choices.get("experiment", ())))
 
 
-def question_of(context: Context, who: str | None) -> dict[str, Any]:
-    """The context as `advise` and `advise_next` take it."""
-    return {
-        "model": context.model,
-        "pack": context.prompt_class,
-        "who": who,
-        "experiment_id": context.experiment_id,
-    }
+def question_of(context: Context, who: str | None) -> Question:
+    """The context as advice is asked about it, from the ratings of `who`."""
+    return Question(model=context.model, pack=context.prompt_class, who=who, experiment_id=context.experiment_id)
 
 
 def card_arguments(context: Context) -> dict[str, Any]:
