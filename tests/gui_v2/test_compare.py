@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,11 +11,13 @@ from stablenew.gui.comparing import after_answer, after_reveal, after_undo, aski
 from stablenew.gui.events import CompareRecords
 from stablenew.gui.facts import differing
 from stablenew.gui.rating_book import Said
+from stablenew.gui.rating_desk import RatingDesk
+from stablenew.learning.learning_feedback import Rating
 from stablenew.learning.rater_checks import SITTING_MAX
 from stablenew.learning.rating_pairs import Row, preference
 from stablenew.learning.recorded_picture import RecordedPicture
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand
 from tests.gui_v2.many_pictures import make_workspace
 from tests.gui_v2.test_review import open_review, press, said
 
@@ -270,3 +273,35 @@ def test_where_there_is_nothing_to_compare_it_says_why(open_window: Open, worksp
         hand.key(key)
     shot(hand, "")
     assert said(workspace) == []
+
+
+class Waiting:
+    """A writer that writes nothing until it is let."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+
+    def append(self, *ratings: Rating) -> None:
+        assert self.free.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_was_answered_and_is_not_on_disk_yet_is_not_asked_again(open_window: Open, workspace: Workspace) -> None:
+    """B right after an answer: the index does not know of it yet, the window does."""
+    make_workspace(workspace, 12)
+    hand = open_window()
+    writer = Waiting()
+    hand.window.ratings._save = RatingDesk(writer, lambda unsaved, why: None).save
+    hand.window.select("compare")
+    tab = cast("CompareTab", hand.window.tab("compare"))
+    tab.ask_blind()
+    hand.wait(lambda: tab.comparing.row, "the first pair")
+    before, answered = tab.comparing.rows, {each.record_id for each in tab.comparing.row or ()}
+    tab.best(0)
+    tab.ask_blind()
+    hand.wait(lambda: tab.comparing.rows is not before, "the pairs that are left")
+    writer.free.set()
+    assert answered not in [{each.record_id for each in row} for row in tab.comparing.rows]
+    assert len(tab.comparing.rows) == len(before) - 1

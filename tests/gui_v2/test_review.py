@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from stablenew.gui.events import OpenRun
+from stablenew.backends.base import StageRequest
+from stablenew.controller.events import RunFinished, RunStarted
+from stablenew.gui.events import OpenRun, RatingsChanged
 from stablenew.gui.rating_desk import RatingDesk
 from stablenew.learning.learning_feedback import Rating, read_ratings
 from stablenew.learning.rating_fold import read_feedback
+from stablenew.learning.record_index import RecordIndex
+from stablenew.learning.recorded_picture import PictureWish, RecordedPicture, read_pictures
+from stablenew.testing.fake_backend import Script
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand
 from tests.gui_v2.many_pictures import make_workspace, start_run
 from tests.gui_v2.test_rating_book import Stubborn
 
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
+    from stablenew.gui.tabs.compare import CompareTab
     from stablenew.gui.tabs.review import ReviewTab
 
 Open = Callable[..., Hand]
@@ -497,3 +504,107 @@ def test_the_menu_opens_by_mouse_and_by_key(open_window: Open, workspace: Worksp
     assert tab.list.state.cursor == 4
     (menu,) = [each for each in tab.winfo_children() if each.winfo_class() == "Menu"]
     hand.root.tk.call("tk::MenuUnpost", str(menu))
+
+
+def test_a_small_picture_opened_is_the_one_that_is_shown_large(open_window: Open, workspace: Workspace) -> None:
+    """What a verdict is about is what is seen: not the picture that was large before."""
+    make_workspace(workspace, 30)
+    hand, tab = open_review(open_window)
+    hand.key("Key-g")
+    hand.wait(lambda: tab.stage.tiles.live_tiles > 3, "the small pictures")
+    x, y = tab.stage.tiles.layout.place(3)  # type: ignore[misc]
+    hand.click(tab.stage.tiles, x + 20, y + 20, double=True)
+    picture = tab.list.current
+    assert picture is not None
+    hand.wait(lambda: tab.stage.loader.get(tab.stage.path(picture)), "the picture, decoded")
+    hand.settle()
+    loaded = tab.stage.loader.get(tab.stage.path(picture))
+    assert loaded is not None
+    assert tab.stage.large._decoded is loaded.decoded
+
+
+def test_reading_twice_in_a_row_keeps_the_place(open_window: Open, workspace: Workspace) -> None:
+    """The second reading begins while the first has not found the picture yet: it is found all the same."""
+    make_workspace(workspace, 300)
+    hand, tab = open_review(open_window)
+    hand.key("End")
+    last = tab.list.current
+    assert last is not None
+    tab.reload()
+    tab.reload()
+    hand.wait(lambda: not tab.list.reading, "the list")
+    assert tab.list.current is not None
+    assert tab.list.current.record_id == last.record_id
+
+
+def test_the_first_run_comes_by_itself_when_it_ends_while_nothing_is_being_read(
+    open_window: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found was found before the run had records; it is read once more, though nobody asks."""
+    begun, free = threading.Event(), threading.Event()
+
+    def slow(index: RecordIndex, wish: PictureWish) -> Iterator[list[RecordedPicture]]:
+        found = list(read_pictures(index, wish))
+        begun.set()
+        assert free.wait(PATIENCE_S)
+        yield from found
+
+    monkeypatch.setattr("stablenew.gui.picture_list.read_pictures", slow)
+    hand = open_window()
+    hand.window.select("review")
+    tab = cast("ReviewTab", hand.window.tab("review"))
+    hand.wait(begun.is_set, "the reading")
+    count = start_run(hand, workspace, learning=True)
+    hand.wait(lambda: any(isinstance(event, RunFinished) for event in hand.window._so_far), "the end of the run")
+    free.set()
+    hand.wait(lambda: len(tab.list.state.shown) == count, "the pictures of the run")
+
+
+def test_a_run_can_be_chosen_above_once_it_is_over(open_window: Open, workspace: Workspace) -> None:
+    """Review and Compare read the names when it began, before it had a record, and again when it ended."""
+    make_workspace(workspace, 5)
+    may_paint = threading.Event()
+
+    def when_told(_: StageRequest) -> None:
+        assert may_paint.wait(PATIENCE_S)
+
+    hand, tab = open_review(open_window, script=Script(before=when_told))
+    hand.window.select("compare")
+    compare = cast("CompareTab", hand.window.tab("compare"))
+    box = tab.bar.children["run"]
+    start_run(hand, workspace, learning=True)
+    hand.wait(lambda: any(isinstance(event, RunStarted) for event in hand.window._so_far), "the run")
+    asked: list[object] = []
+    hand.window.library.ask(lambda index: True, asked.append, failed=hand.window.report)
+    hand.wait(lambda: asked, "the answer to what was asked when the run began")
+    assert "live" not in box.cget("values")
+    may_paint.set()
+    hand.wait(lambda: "live" in box.cget("values"), "the run in Review")
+    hand.wait(lambda: "live" in compare.run.cget("values"), "the run in Compare")
+
+
+def test_pictures_without_a_record_are_new_only_until_they_were_looked_for(
+    open_window: Open, workspace: Workspace
+) -> None:
+    """R cannot list what was not recorded, and it is not offered again."""
+    make_workspace(workspace, 5)
+    hand, tab = open_review(open_window)
+    count = start_run(hand, workspace, learning=False)
+    hand.wait(lambda: tab.new.winfo_ismapped() and tab.new.cget("text") == f"{count} new  R", "the new ones")
+    tab.reload()
+    hand.wait(lambda: not tab.list.reading, "the list")
+    hand.settle()
+    assert not tab.new.winfo_ismapped()
+
+
+def test_another_run_that_begins_hides_no_new_pictures(open_window: Open, workspace: Workspace) -> None:
+    """They are counted until they are read."""
+    make_workspace(workspace, 5)
+    hand, tab = open_review(open_window)
+    count = start_run(hand, workspace, learning=True)
+    hand.wait(lambda: tab.new.winfo_ismapped() and tab.new.cget("text") == f"{count} new  R", "the new ones")
+    folder = workspace.runs / "next"
+    hand.window.send(RunStarted(run_id="next", folder=folder, variant_count=1, already_done=0, at_s=0.0))
+    hand.window.send(RatingsChanged(record_ids=()))
+    hand.settle()
+    assert tab.new.winfo_ismapped()

@@ -46,7 +46,8 @@ class PictureList:
     def read(self, chosen: PictureFilter | None = None, *, at: str = "") -> None:
         """Read everything anew, as `chosen` says; go to the record `at`, or stay where the person is."""
         current = self.current
-        self._sought = at or (current.record_id if current is not None else "")
+        # A place that is still sought in a reading that is now given up stays sought.
+        self._sought = at or self._sought or (current.record_id if current is not None else "")
         self.filter = chosen or self.filter
         self.state, self.reading = Culling(sieve=self.filter.sieve()), True
         self.known.clear()

@@ -95,6 +95,8 @@ class PictureStage(ttk.Frame):
         if small:
             self.lay_tiles()
             self.tiles.go(self._list.state.cursor, tell=False)
+        else:
+            self._wanted = None  # what is large is from before; the person may have gone on among the small ones
         self.focus_pictures()
         self.show()
 

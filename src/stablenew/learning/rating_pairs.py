@@ -36,7 +36,7 @@ def rows_to_ask(
     The order of rows, and of the pictures in a row, is random. A row with nothing new in it is left out.
     """
     rows = list(_pairs(found) if size == 2 else _longer_rows(found, size, chance))
-    rows = [row for row in rows if not _pairs_of(row) <= compared]
+    rows = [row for row in rows if not is_compared(row, compared)]
     chance.shuffle(rows)
     for row in sorted(rows, key=lambda row: not is_matched(row)):
         yield tuple(chance.sample(row, len(row)))
@@ -49,13 +49,26 @@ def is_matched(row: Row) -> bool:
 
 def compared_before(index: RecordIndex, found: Iterable[RecordedPicture], who: str | None) -> set[frozenset[str]]:
     """The pairs of record ids that the person has compared already, ties included."""
-    return {
-        frozenset((rating.record_id, other.record_id))
+    return pairs_of_answers(
+        rating
         for picture in found
         for rating in valid(in_order(index.ratings_of(picture.record_id)))
         if rating.who == who
+    )
+
+
+def pairs_of_answers(answers: Iterable[Rating]) -> set[frozenset[str]]:
+    """The pairs of record ids that `answers` compare, ties included."""
+    return {
+        frozenset((rating.record_id, other.record_id))
+        for rating in answers
         for other in [*rating.better_than, *rating.equal_to]
     }
+
+
+def is_compared(row: Row, compared: set[frozenset[str]]) -> bool:
+    """Whether every pair in `row` is among those `compared`: there is nothing new in it."""
+    return _pairs_of(row) <= compared
 
 
 def preference(row: Row, number: int, **how: Any) -> Rating:

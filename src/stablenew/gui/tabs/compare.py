@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import ttkbootstrap as ttk
 
+from stablenew.controller.events import RunFailed, RunFinished
 from stablenew.gui.comparing import (
     Comparing,
     after_answer,
@@ -35,7 +36,9 @@ from stablenew.learning.rating_pairs import (
     Row,
     candidates,
     compared_before,
+    is_compared,
     is_matched,
+    pairs_of_answers,
     passed_over,
     preference,
     rows_to_ask,
@@ -103,6 +106,8 @@ class CompareTab(ttk.Frame):
             self._look_at(event.record_ids)
         elif isinstance(event, ThemeChanged):
             self.table.use_theme()
+        elif isinstance(event, (RunFinished, RunFailed)):
+            self._offer_runs()
 
     # What the keys and buttons do.
 
@@ -276,8 +281,10 @@ class CompareTab(ttk.Frame):
         self._go(looking_at(row))
 
     def _begin(self, rows: list[Row]) -> None:
+        # What was answered since they were looked for, or was not on disk by then, is not asked again.
+        told = pairs_of_answers(self.book.given(NAME))
         self.differences.grid_remove()
-        self._go(asking(rows))
+        self._go(asking(row for row in rows if not is_compared(row, told)))
 
     def _go(self, comparing: Comparing) -> None:
         same = comparing.row == self.comparing.row and comparing.rows is self.comparing.rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import ttkbootstrap as ttk
 
-from stablenew.controller.events import RunFinished, RunStarted, VariantFinished
+from stablenew.controller.events import RunFailed, RunFinished, RunStarted, VariantFinished
 from stablenew.gui.events import CompareRecords, OpenRun, RatingsChanged, ThemeChanged
 from stablenew.gui.filter_bar import FilterBar, PictureFilter, filter_from, in_menu_order
 from stablenew.gui.info_panel import InfoPanel
@@ -84,6 +84,7 @@ class ReviewTab(ttk.Frame):
             NAME, window.library, self.book, filter_from(memory), changed=self._list_changed, failed=window.report
         )
         self._made: set[str] = set()
+        self._ended_meanwhile = False
         self._shown: RecordedPicture | None = None
         self._settings_seen: set[str] = set()
         self._lay_out(int(memory.get("tile", TILE)))
@@ -105,10 +106,9 @@ class ReviewTab(ttk.Frame):
                 self._made.add(event.result.record_id)
             self._show_counts()
         elif isinstance(event, RunStarted):
-            self._made.clear()
             self._offer_choices()
-        elif isinstance(event, RunFinished) and not self.list.state.pictures and not self.list.reading:
-            self.reload()
+        elif isinstance(event, (RunFinished, RunFailed)):
+            self._run_ended()
         elif isinstance(event, ThemeChanged):
             self.stage.use_theme()
             self.verdicts.use_theme()
@@ -266,7 +266,21 @@ class ReviewTab(ttk.Frame):
         for name, values in found.items():
             self.bar.offer(name, in_menu_order(values))
 
+    def _run_ended(self) -> None:
+        """Its name can be chosen from now on; where nothing is looked at its pictures come by themselves."""
+        self._ended_meanwhile = self.list.reading
+        if self.list.state.pictures or self.list.reading:
+            self._offer_choices()
+        else:
+            self.reload()
+
     def _list_changed(self, change: Change) -> None:
+        if change == "began":
+            self._made.clear()  # what was made before is among what is read, or has no record to be read
+        if change == "done" and self._ended_meanwhile and not self.list.state.pictures:
+            self._ended_meanwhile = False
+            self.reload()
+            return
         if change in ("began", "sifted"):
             self.stage.tiles.choose(set())
         if change != "moved":
