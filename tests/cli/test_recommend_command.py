@@ -105,6 +105,18 @@ def test_a_map_of_two_settings() -> None:
     assert sum(cell["mean"] for cell in cells) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_map_says_what_was_not_tested(workspace: Workspace) -> None:
+    """A combination nobody rated, and one that was rated without a picture like it, are told apart."""
+    records = [
+        *pictures({"sampler": ["Euler", "Heun"], "cfg_scale": [5.0]}),
+        *pictures({"sampler": ["Heun"], "cfg_scale": [2.0]}, ["alone"], name="s"),
+    ]
+    store(workspace, records, stars_for(records, likes_heun_at_five))
+    said = stablenew("recommend", "--map", "sampler,cfg_scale").output
+    assert "not tested" in next(line for line in said.splitlines() if "Euler" in line)
+    assert "no match" in next(line for line in said.splitlines() if "Heun" in line)
+
+
 @pytest.mark.usefixtures("rated")
 @pytest.mark.parametrize("pair", ["sampler", "sampler,stepz", "a,b,c"])
 def test_a_map_of_what_did_not_vary_is_refused(pair: str) -> None:

@@ -46,6 +46,17 @@ def test_the_next_row_has_as_many_pictures_as_are_asked_for(rated: Workspace) ->
     assert len({(row["sampler"], row["cfg_scale"]) for row in expected}) == 4
 
 
+def test_two_settings_together_come_from_the_same_place(rated: Workspace) -> None:
+    """Six combinations of six matched prompts each, best at what is loved; nothing else can be asked."""
+    found = AdviceDesk(rated).settings_map(WORST, ("sampler", "cfg_scale"))
+    assert PipelineController(no_runner).settings_map(rated, WORST, ("sampler", "cfg_scale")) == found
+    assert len(found.cells) == 6
+    assert {cell.images for cell in found.cells.values()} == {6}
+    assert max(found.cells.values(), key=lambda cell: cell.mean).second == 5.0
+    with pytest.raises(InputError, match="two of the settings that varied"):
+        AdviceDesk(rated).settings_map(WORST, ("sampler", "vae"))
+
+
 def test_purpose_and_time_are_passed_on(rated: Workspace) -> None:
     """What is asked for is asked for, not just the default."""
     assert AdviceDesk(rated).recommend(WORST, purpose="time") == advise(rated, WORST, purpose="time")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from stablenew.learning.matched_effects import MapCell
 from stablenew.learning.recommendation import (
     Alternative,
     Change,
@@ -16,6 +17,7 @@ from stablenew.learning.recommendation import (
 from stablenew.learning.recommendation import (
     estimate as estimated,
 )
+from stablenew.learning.settings_map import SettingsMap
 
 
 def estimate(mean: float, sd: float = 0.2, images: int = 12) -> Estimate:
@@ -82,6 +84,23 @@ def advice(**changes: Any) -> Recommendation:
         ),
     )
     return dataclasses.replace(made, **changes)
+
+
+def settings_map(first: str, second: str) -> SettingsMap:
+    """What matched pictures say of two settings of `advice`: a cell without a match, and one that nobody tried."""
+    values = {each.name: [v.value for v in each.values if v.tested] for each in advice().effects}
+    firsts, seconds = values[first], values[second]
+    pairs = [(one, other) for one in firsts for other in seconds]
+    rated = {pair: 4 + at for at, pair in enumerate(pairs[:-1])}
+    cells = {
+        pair: MapCell(
+            first=pair[0], second=pair[1], mean=0.9 - 0.35 * at, error=0.2 if at % 3 else 0.6, images=rated[pair] // 2
+        )
+        for at, pair in enumerate(pairs[:-2])
+    }
+    return SettingsMap(
+        first=first, second=second, firsts=tuple(firsts), seconds=tuple(seconds), cells=cells, rated=rated
+    )
 
 
 def no_advice() -> Recommendation:

@@ -31,6 +31,8 @@ from stablenew.gui.tabs.learn_draft import (
     values_on_offer,
 )
 from stablenew.gui.tabs.learn_fold import ExperimentView
+from stablenew.gui.tabs.learn_map import cut
+from stablenew.gui.tabs.learn_pairs import first_pair, mappable, pair_after, pair_table
 from stablenew.gui.tabs.learn_sitting import (
     Sitting,
     answered,
@@ -45,7 +47,9 @@ from stablenew.gui.tabs.learn_sitting import (
 )
 from stablenew.gui.tabs.learn_words import shared_settings
 from stablenew.learning.learning_runner import LearningProgress, LearningResult
+from stablenew.learning.matched_effects import MapCell
 from stablenew.learning.rating_rows import RatingRow, RowPicture
+from stablenew.learning.settings_map import SettingsMap
 from stablenew.pipeline.next_cells import cells_to_try
 from stablenew.workspace import Workspace
 from tests.gui_v2.made_advice import advice, effect, estimate, no_advice
@@ -258,6 +262,71 @@ def test_tried_values_are_named_before_others() -> None:
     xs = [400 * place for place in places(steps)]
     assert named(steps, xs, 150) == [0, 2, 4]
     assert named(steps, xs, 90) == [0, 1, 2, 3, 4]
+
+
+def test_the_two_settings_that_explain_most_are_mapped_first() -> None:
+    """Numbers from left to right; a setting of one tried value is not offered, and with one setting there is none."""
+    sampler = effect("sampler", 0.2, {"UniPC": (0.1, 4), "Euler": (0.0, 4)})
+    steps = effect("steps", 0.5, {10: (0.0, 4), 20: (0.1, 4)})
+    model = effect("model", 0.9, {"one": (0.0, 8), "other": (0.5, 0)})
+    assert mappable([sampler, model, steps]) == ("steps", "sampler")
+    assert first_pair([sampler, model, steps]) == ("sampler", "steps")
+    assert first_pair([steps, effect("cfg_scale", 0.4, {1.0: (0.0, 4), 2.0: (0.0, 4)})]) == ("steps", "cfg_scale")
+    assert first_pair([steps, model]) is None
+
+
+def test_choosing_what_the_other_field_has_changes_sides() -> None:
+    """Two settings are always two."""
+    assert pair_after(("sampler", "steps"), 0, "model") == ("model", "steps")
+    assert pair_after(("sampler", "steps"), 1, "model") == ("sampler", "model")
+    assert pair_after(("sampler", "steps"), 0, "steps") == ("steps", "sampler")
+    assert pair_after(("sampler", "steps"), 1, "sampler") == ("steps", "sampler")
+    assert pair_after(("sampler", "steps"), 1, "steps") == ("sampler", "steps")
+
+
+def mapped(**cells: tuple[float, float | None]) -> SettingsMap:
+    """Samplers A and B at 10 and 20 steps; cells by name ("A10") as (mean, error)."""
+    pairs = {name: (name[0], int(name[1:])) for name in ("A10", "A20", "B10", "B20")}
+    found = {
+        pairs[name]: MapCell(first=name[0], second=int(name[1:]), mean=mean, error=error, images=3)
+        for name, (mean, error) in cells.items()
+    }
+    rated = {pairs["A10"]: 9, pairs["A20"]: 1, pairs["B20"]: 4}
+    return SettingsMap(first="sampler", second="steps", firsts=("A", "B"), seconds=(10, 20), cells=found, rated=rated)
+
+
+def test_a_cell_says_its_mean_and_how_many_or_what_is_missing() -> None:
+    """Measured with its margin and colour; rated without a match; not tested. Smaller differences are paler."""
+    table = pair_table(mapped(A10=(0.5, 0.1), B20=(-0.25, 0.2)), 9, 9)
+    measured, unmatched = table.cells[0]
+    untested, below = table.cells[1]
+    assert (measured.said, measured.spread, measured.below) == ("+0.5", "±0.2", "3 pictures")
+    assert (measured.tint, measured.sure) == (0.5, True)
+    assert (below.tint, below.sure) == (-0.25, False)
+    assert (unmatched.said, unmatched.below, unmatched.tint) == ("no match", "1 picture", None)
+    assert (untested.said, untested.below, untested.tint) == ("not tested", "", None)
+    assert table.left_out == ""
+
+
+def test_the_strongest_cell_of_large_differences_has_the_full_colour() -> None:
+    """And one picture alone has no margin, and is not sure."""
+    cell = pair_table(mapped(A10=(2.0, None)), 9, 9).cells[0][0]
+    assert (cell.tint, cell.spread, cell.sure) == (1.0, "", False)
+
+
+def test_where_values_do_not_fit_those_with_the_most_pictures_are_shown() -> None:
+    """In their order, and it is said."""
+    table = pair_table(mapped(), 1, 1)
+    assert (table.rows, table.columns) == (("A",), (10,))
+    assert "1 of 2 values of sampler" in table.left_out
+    assert "1 of 2 values of steps" in table.left_out
+
+
+def test_a_long_name_keeps_both_its_ends() -> None:
+    """As much as fits; what fits is whole."""
+    assert cut("dreamshaper_8", 13, len) == "dreamshaper_8"
+    assert cut("dreamshaper_8_lcm", 9, len) == "drea…_lcm"
+    assert cut("dreamshaper", 0, len) == "d…"
 
 
 def test_what_cells_have_in_common_is_said_once() -> None:

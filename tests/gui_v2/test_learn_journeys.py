@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,14 @@ from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
 from stablenew.learning.rating_fold import valid
 from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
+from stablenew.learning.settings_map import SettingsMap
 from stablenew.pipeline.card_exports import export_card
 from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_preset
 from stablenew.testing.fake_backend import Script
 from stablenew.workspace import Workspace
 from tests.gui_v2 import made_advice
 from tests.gui_v2.hand import Hand
+from tests.learning.person import pictures, stars_for, store
 
 if TYPE_CHECKING:
     from stablenew.gui.tabs.run import RunTab
@@ -54,6 +56,9 @@ class MadeDesk(AdviceDesk):
 
     def next_row(self, question: Question, *, images: int, per_second: bool = False) -> tuple[dict[str, Any], ...]:
         return NEXT
+
+    def settings_map(self, question: Question, names: Sequence[str]) -> SettingsMap:
+        return made_advice.settings_map(*names)
 
 
 class AdvisedTab(LearnTab):
@@ -306,6 +311,48 @@ def test_advice_is_seen_and_applied_with_its_difference(
     assert (now.steps, now.cfg_scale, now.sampler) == (30, 5.0, "UniPC")
 
 
+def choose(hand: Hand, field: Any, value: str) -> None:
+    """Choose a value of a list, as its arrow and Return do."""
+    field.focus_force()
+    field.set(value)
+    field.event_generate("<<ComboboxSelected>>")
+    hand.settle()
+
+
+def words_of(canvas: Any) -> set[str]:
+    return {str(canvas.itemcget(each, "text")) for each in canvas.find_all() if canvas.type(each) == "text"}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_two_settings_are_seen_together(
+    open_window: OpenWindow, workspace: Workspace, shot: Shot, size: tuple[int, int], theme: Any
+) -> None:
+    """Those that explain most at first; others by choice, and they stay chosen; the other's name changes sides."""
+    records = pictures({"sampler": ["Euler a", "DPM++ 2M", "UniPC"], "cfg_scale": [2.0, 5.0, 7.0], "steps": [20, 30]})
+    store(workspace, records, stars_for(records, lambda settings: 5 - abs(settings["cfg_scale"] - 5)))
+    hand = open_window(QUICK, tabs=ADVISED, size=size)
+    hand.window.use_theme(theme)
+    hand.window.select("learn")
+    tab: Any = hand.window.tab("learn")
+    hand.click(tab.page_buttons["advice"])
+    hand.wait(lambda: tab.advice.map and tab.advice.map.table.table.rows, "the map")
+    panel = tab.advice.map
+    assert (panel.table.table.rows, panel.table.table.columns) == ((3.0, 5.0, 7.0), (10, 20, 30))
+    assert {"+0.9", "not tested", "no match"} <= {word.split(" ±")[0] for word in words_of(panel.table)}
+    panel.fields[0].focus_force()
+    hand.settle()
+    shot(hand)
+    choose(hand, panel.fields[0], "sampler")
+    hand.wait(lambda: panel.table.table.rows == ("UniPC", "Euler"), "the other map")
+    choose(hand, panel.fields[1], "sampler")
+    hand.wait(lambda: panel.table.table.columns == ("UniPC", "Euler"), "the sides changed")
+    assert panel.pair == ("steps", "sampler")
+    tab.advice.changed()
+    hand.wait(lambda: tab.advice.map and tab.advice.map is not panel and tab.advice.map.table.table.rows, "it again")
+    assert tab.advice.map.pair == ("steps", "sampler")
+
+
 def test_what_to_try_next_becomes_a_design(
     open_window: OpenWindow, workspace: Workspace, pack: Path, shot: Shot
 ) -> None:
@@ -435,6 +482,9 @@ def test_the_learning_part_advises_what_the_person_likes(
     assert found.enough
     assert (found.settings["steps"], found.settings["sampler"]) == (30, "UniPC")
     hand.wait(lambda: tab.advice.strip and tab.advice.strip.labels, "the proof pictures")
+    hand.wait(lambda: tab.advice.map and tab.advice.map.table.table.rows, "the two settings together")
+    assert tab.advice.map is not None
+    assert (tab.advice.map.table.table.rows, tab.advice.map.table.table.columns) == (("Euler a", "UniPC"), (10, 20, 30))
     shot(hand, "advice")
     hand.click(tab.advice.apply_button)
     hand.click(hand.find("Take over", under=dialog(hand)))

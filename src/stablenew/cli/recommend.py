@@ -11,6 +11,7 @@ from stablenew.cli.rate import who_option
 
 if TYPE_CHECKING:
     from stablenew.learning.recommendation import Recommendation, SettingEffect
+    from stablenew.learning.settings_map import SettingsMap
     from stablenew.workspace import Workspace
 
 
@@ -48,14 +49,14 @@ def recommend(
     stablenew recommend --map sampler,steps
     """
     from stablenew.controller.advice_desk import AdviceDesk
-    from stablenew.learning.advice import Question, gather
+    from stablenew.learning.advice import Question
 
     asked = Question(model=model, pack=pack, who=who, experiment_id=experiment_id, baseline=_baseline(settings))
+    desk = AdviceDesk(workspace)
     if pair is not None:
-        known = gather(workspace, asked)
-        _say_map(known.evidence, known.context, pair, as_json=as_json)
+        _say_map(desk.settings_map(asked, [name.strip() for name in pair.split(",")]), as_json=as_json)
         return
-    advice = AdviceDesk(workspace).recommend(asked, purpose=purpose)
+    advice = desk.recommend(asked, purpose=purpose)
     if as_json:
         _say_json(advice.to_dict())
         return
@@ -103,33 +104,33 @@ def _say_effect(effect: SettingEffect) -> None:
         click.echo(f"{untested} more values were not tested.")
 
 
-def _say_map(evidence: Any, context: str, pair: str, *, as_json: bool) -> None:
+def _say_map(found: SettingsMap, *, as_json: bool) -> None:
     from rich.table import Table
 
     from stablenew.cli.output import table_console
-    from stablenew.learning.matched_effects import in_order, two_way_map
     from stablenew.learning.statements import value
 
-    names = [part.strip() for part in pair.split(",")]
-    if len(names) != 2 or any(name not in evidence.space.names for name in names):
-        raise click.UsageError(f"--map takes two of the settings that varied: {', '.join(evidence.space.names)}")
-    cells = two_way_map([each for each in evidence.scored if each.context == context], *names)
     if as_json:
         import msgspec
 
-        for cell in cells:
-            _say_json({names[0]: cell.first, names[1]: cell.second, **msgspec.to_builtins(cell)})
+        for cell in found.cells.values():
+            _say_json({found.first: cell.first, found.second: cell.second, **msgspec.to_builtins(cell)})
         return
-    found = {(cell.first, cell.second): cell for cell in cells}
-    columns = sorted({cell.second for cell in cells}, key=in_order)
-    table = Table(title=f"{names[0]} by {names[1]}: stars above the mean of matched pictures", title_justify="left")
-    for title in (names[0], *map(value, columns)):
-        table.add_column(title)
-    for row in dict.fromkeys(cell.first for cell in cells):
-        said = [found.get((row, column)) for column in columns]
-        table.add_row(value(row), *("" if each is None else f"{each.mean:+.2f} ({each.images})" for each in said))
+    title = f"{found.first} by {found.second}: stars above the mean of matched pictures"
+    table = Table(title=title, title_justify="left")
+    for heading in (found.first, *map(value, found.seconds)):
+        table.add_column(heading)
+    for first in found.firsts:
+        table.add_row(value(first), *(_cell_text(found, first, second) for second in found.seconds))
     table_console().print(table)
     click.echo("In brackets: matched images. Pictures of one prompt and seed that differ in nothing else.")
+
+
+def _cell_text(found: SettingsMap, first: Any, second: Any) -> str:
+    cell = found.cells.get((first, second))
+    if cell is not None:
+        return f"{cell.mean:+.2f} ({cell.images})"
+    return "no match" if (first, second) in found.rated else "not tested"
 
 
 def _say_json(data: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stablenew.learning.advice import Question
     from stablenew.learning.recommendation import Purpose, Recommendation
+    from stablenew.learning.settings_map import SettingsMap
     from stablenew.workspace import Workspace
 
 
@@ -34,3 +36,11 @@ class AdviceDesk:
         from stablenew.learning.advice import advise_next
 
         return advise_next(self.workspace, question, images=images, per_second=per_second)
+
+    def settings_map(self, question: Question, names: Sequence[str]) -> SettingsMap:
+        """Two settings together, from matched pictures. Raises InputError as `recommend` does, and for other names."""
+        from stablenew.learning.advice import gather
+        from stablenew.learning.settings_map import settings_map
+
+        known = gather(self.workspace, question)
+        return settings_map(known.evidence, known.context, names)

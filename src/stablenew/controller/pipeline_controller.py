@@ -6,7 +6,7 @@ import contextvars
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from stablenew.learning.advice import Question
     from stablenew.learning.learning_record import LearningRecord
     from stablenew.learning.recommendation import Purpose, Recommendation
+    from stablenew.learning.settings_map import SettingsMap
     from stablenew.workspace import Workspace
 
 log = get_logger("stablenew.controller")
@@ -234,6 +235,10 @@ class PipelineController:
     ) -> tuple[dict[str, Any], ...]:
         """What to make and rate next, as `AdviceDesk.next_row`: worked out on the thread that calls."""
         return AdviceDesk(workspace).next_row(question, images=images, per_second=per_second)
+
+    def settings_map(self, workspace: Workspace, question: Question, names: Sequence[str]) -> SettingsMap:
+        """Two settings together, as `AdviceDesk.settings_map`: worked out on the thread that calls."""
+        return AdviceDesk(workspace).settings_map(question, names)
 
     def _begin(self, handle: RunHandle, job: Job, on_record: RecordCallback | None = None) -> RunHandle:
         """Do `job` on a thread of its own; `on_record` hears of each record before the registered callbacks do."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 def warmth(stars: float, cold: str, warm: str) -> str:
     """The colour of a mean of 1 to 5 between two colours."""
-    part = 0.08 + 0.92 * min(1.0, max(0.0, (stars - 1) / 4))
-    mixed = [round(low + (high - low) * part) for low, high in zip(_rgb(cold), _rgb(warm), strict=True)]
-    return "#{:02x}{:02x}{:02x}".format(*mixed)
+    return mixed(cold, warm, 0.08 + 0.92 * min(1.0, max(0.0, (stars - 1) / 4)))
+
+
+def mixed(one: str, other: str, part: float) -> str:
+    """`one` with `part` (0..1) of `other` in it."""
+    found = [round(low + (high - low) * part) for low, high in zip(_rgb(one), _rgb(other), strict=True)]
+    return "#{:02x}{:02x}{:02x}".format(*found)
 
 
 def readable_on(colour: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tkinter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ttkbootstrap as ttk
@@ -16,11 +17,14 @@ from stablenew.gui.scrolling import ScrollArea
 from stablenew.gui.tabs.learn_charts import Bar, IntervalChart, bars_of
 from stablenew.gui.tabs.learn_context import Context, ContextBar, question_of, read_choices
 from stablenew.gui.tabs.learn_curve import CurveChart, is_curve
+from stablenew.gui.tabs.learn_map import MapPanel
+from stablenew.gui.tabs.learn_pairs import first_pair, mappable
 from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_strip import PictureStrip
 from stablenew.gui.tabs.learn_words import cell_text, counted, gain_text
 from stablenew.learning.card_text import value_text
 from stablenew.learning.recommendation import Alternative, Recommendation
+from stablenew.learning.settings_map import SettingsMap
 from stablenew.pipeline.card_presets import settable
 from stablenew.pipeline.next_cells import cells_to_try
 from stablenew.workspace import Workspace
@@ -95,6 +99,8 @@ class AdvicePage(ttk.Frame):
         self._due: str | None = None
         self._charts: list[IntervalChart | CurveChart] = []
         self.strip: PictureStrip | None = None
+        self.map: MapPanel | None = None
+        self._pair: tuple[str, str] | None = None
         px = window.theme.px
         self._lay_out_head(px)
         ttk.Separator(self).pack(fill="x")
@@ -154,7 +160,7 @@ class AdvicePage(ttk.Frame):
         """Take on the theme's colours."""
         self.left.recolour()
         self.right.recolour()
-        for chart in self._charts:
+        for chart in (*self._charts, *((self.map,) if self.map is not None else ())):
             chart.use_theme()
         if self.strip is not None and self.strip.winfo_exists():
             self.strip.show(self.strip.pictures)
@@ -186,7 +192,9 @@ class AdvicePage(ttk.Frame):
     def _anew(self) -> tuple[ttk.Frame, ttk.Frame]:
         for part in self._body:
             part.destroy()
-        self._charts, self.strip = [], None
+        if self.map is not None and self.map.picked is not None:
+            self._pair = self.map.picked
+        self._charts, self.strip, self.map = [], None, None
         self._body = [ttk.Frame(area.body, padding=self._window.theme.px(16)) for area in (self.left, self.right)]
         for part in self._body:
             part.pack(fill="both", expand=True)
@@ -289,6 +297,37 @@ class AdvicePage(ttk.Frame):
                 self._charts.append(curve)
             else:
                 self._chart(right, bars_of(effect), label_width=100, note_width=190)
+
+        self._show_map(right, advice)
+
+    def _show_map(self, right: ttk.Frame, advice: Recommendation) -> None:
+        names, first = mappable(advice.effects), first_pair(advice.effects)
+        if first is None:
+            return
+        add_heading(right, self._window.theme, "Two settings together")
+        self.map = MapPanel(right, self._window.theme, names, self._ask_map)
+        self.map.pack(fill="x")
+        self.map.choose(self._pair if self._pair is not None and set(self._pair) <= set(names) else first)
+
+    def _ask_map(self, pair: tuple[str, str]) -> None:
+        context, desk, panel = self._asked or self.bar.context, self._desk, self.map
+        question = question_of(context, self._window.ratings.who)
+        self._window.jobs.start(
+            lambda: desk.settings_map(question, pair),
+            partial(self._map_of, panel),
+            failed=partial(self._no_map, panel),
+            key="advice map",
+        )
+
+    def _map_of(self, panel: MapPanel | None, found: SettingsMap) -> None:
+        if panel is not None and panel is self.map:
+            panel.show(found)
+
+    def _no_map(self, panel: MapPanel | None, exc: Exception) -> None:
+        if panel is not None and panel is self.map:
+            panel.fail(str(exc))
+        if not isinstance(exc, InputError):
+            self._window.report(exc)
 
     def _arrange(self) -> None:
         advice = self.advice
