@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from PIL import Image, ImageGrab
 from stablenew.app import App, AppOptions, open_app
 from stablenew.backends.base import Backend
 from stablenew.gui.events import BackendChoice
+from stablenew.gui.jobs import THREADS
 from stablenew.gui.state import WindowState, read_state, write_state
 from stablenew.workspace import Workspace
 
@@ -92,6 +94,13 @@ class Hand:
             assert not self._gone, f"the window is gone before {what}"
             self.root.update()
             time.sleep(0.002)
+
+    def wait_jobs(self) -> None:
+        """Let the window live until every job that was started so far is done and what came of it has arrived."""
+        all_free, back = threading.Barrier(THREADS), list[object]()
+        for _ in range(THREADS):
+            self.window.jobs.start(lambda: all_free.wait(PATIENCE_S), back.append)
+        self.wait(lambda: len(back) == THREADS, "the jobs")
 
     def wait_closed(self) -> None:
         """Let the window live until it is gone."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +13,28 @@ import pytest
 
 pytest.importorskip("ttkbootstrap", reason="the window needs the extra gui: pip install 'stablenew[gui]'")
 
-from stablenew.app import open_app
+from stablenew.app import App, AppOptions, open_app
+from stablenew.backends.base import StageRequest
+from stablenew.config import PipelineConfig
 from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.gui.events import BackendChoice
 from stablenew.gui.main_window import TABS
 from stablenew.gui.tabs.learn import LearnTab
 from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card, make_card
-from stablenew.learning.experiments import list_experiments, records_of_experiment
+from stablenew.learning.experiments import list_experiments, new_experiment, records_of_experiment, save_experiment
 from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
+from stablenew.learning.learning_plan import make_learning_plan
 from stablenew.learning.rating_fold import valid
 from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
 from stablenew.learning.settings_map import SettingsMap
 from stablenew.pipeline.card_exports import export_card
 from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_preset
-from stablenew.testing.fake_backend import Script
+from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
 from tests.gui_v2 import made_advice
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand
 from tests.learning.person import pictures, stars_for, store
 
 if TYPE_CHECKING:
@@ -564,3 +569,53 @@ def test_every_page_is_drawn_in_both_themes_and_sizes(
         shot(hand, page)
     hand.window.use_theme("light" if theme == "dark" else "dark")
     hand.settle()
+
+
+def test_an_experiment_is_run_on_its_own_backend(open_window: OpenWindow, pack: Path) -> None:
+    """Another one is open when Start is pressed: the experiment waits for its own, also while that is being opened."""
+    opened: list[str] = []
+
+    @contextmanager
+    def open_any(options: AppOptions) -> Iterator[App]:
+        opened.append(options.backend)
+        with open_app(options, backend=FakeBackend(script=QUICK, name=options.backend)) as app:
+            yield app
+
+    hand = open_window(tabs=ADVISED, open_app=open_any)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    hand.click(tab.design.keep_button)
+    hand.wait(lambda: tab.experiments.chosen, "the experiment")
+    hand.window.choose_backend(BackendChoice(name="other"))
+    hand.wait(lambda: hand.window.backend.choice.name == "other" and hand.window.capabilities, "the other backend")  # type: ignore[union-attr]
+    hand.click(tab.experiments.run_button)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    assert opened == ["fake", "other", "fake"]
+
+
+def test_a_tab_made_during_an_experiment_knows_of_it(open_window: OpenWindow, workspace: Workspace, pack: Path) -> None:
+    """That something runs, what, and how far it is; nothing else can be started meanwhile."""
+    may_paint = threading.Event()
+
+    def when_told(request: StageRequest) -> None:
+        assert may_paint.wait(PATIENCE_S)
+
+    plan = make_learning_plan(baseline=PipelineConfig(), prompts=["a red house"], settings={"steps": [10, 20]})
+    experiment = new_experiment(plan, backend="fake")
+    save_experiment(workspace, experiment)
+    hand = open_window(Script(native_size=(64, 64), before=when_told), tabs=ADVISED)
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    controller = hand.window.controller
+    assert controller is not None
+    controller.start_experiment(workspace, experiment.experiment_id)
+    hand.wait(lambda: hand.window._so_far, "the experiment")
+    hand.window.select("learn")
+    tab: Any = hand.window.tab("learn")
+    try:
+        assert tab.view.busy
+        assert tab.view.working
+        assert tab.view.experiment_id == experiment.experiment_id
+    finally:
+        may_paint.set()
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    assert tab.view.result.complete

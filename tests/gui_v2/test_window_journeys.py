@@ -16,12 +16,17 @@ from stablenew.app import App, AppOptions, open_app
 from stablenew.backends.base import Capabilities
 from stablenew.backends.probe import BackendStatus
 from stablenew.config import SERVER_EXTRAS
+from stablenew.controller.events import RunStarted
+from stablenew.controller.pipeline_controller import RunHandle
 from stablenew.errors import BackendUnavailable
 from stablenew.gui.events import BackendChoice, FilesDropped, OpenRun
 from stablenew.gui.state import FILE, WindowState, read_state, write_state
+from stablenew.gui.tabs.run_launch import start_planned
+from stablenew.pipeline.presets import OneClickAction
+from stablenew.pipeline.run_list import list_runs
 from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand, tkinter
+from tests.gui_v2.hand import PATIENCE_S, Hand, tkinter
 from tests.gui_v2.test_run_journeys import OpenWindow, Shot, pack, ready, run_tab, wait_run
 
 if TYPE_CHECKING:
@@ -65,6 +70,91 @@ def test_choosing_another_backend_closes_the_first(open_window: OpenWindow) -> N
     assert backends.opened == [("fake", None), ("webui", "http://127.0.0.1:9"), ("other", None)]
     hand.put_away()
     assert [fake.calls.closed for fake in backends.fakes] == [1, 1]
+
+
+def test_a_one_click_action_waits_for_its_own_backend(open_window: OpenWindow, pack: Path) -> None:
+    """Pressed while another one is still being opened: that one's answer is not taken for its own's."""
+    backends, may_open = Backends(gone=""), threading.Event()
+
+    @contextmanager
+    def opened(options: AppOptions) -> Iterator[App]:
+        assert may_open.wait(PATIENCE_S)
+        with backends.open_app(options) as app:
+            yield app
+
+    hand = open_window(open_app=opened)
+    tab = run_tab(hand)
+    tab.orders.go(OneClickAction(label="both", packs=(str(pack),), backend="other"))
+    may_open.set()
+    wait_run(hand, tab)
+    assert [name for name, _ in backends.opened] == ["fake", "other"]
+    assert tab.view.result is not None
+    assert tab.view.result.ok == 5
+
+
+def test_closing_again_ends_the_run_inside_its_picture(
+    open_window: OpenWindow, workspace: Workspace, pack: Path
+) -> None:
+    """Also when the backend is already being closed: the window goes when the run has ended, and not before."""
+    ended: list[str] = []
+    hand = open_window(Script(delay_s=600.0, window=1))
+    hand.wait(lambda: hand.window.controller, "the backend")
+    assert hand.window.controller is not None
+    hand.window.controller.watch(lambda event: ended.append(type(event).__name__))
+    tab = ready(hand, pack)
+    hand.key("F5")
+    hand.wait(lambda: tab.view.progress.run_id, "the run")
+    hand.window.close()
+    hand.wait(lambda: hand.window.connection._jobs.qsize() < 2, "the closing of the backend")
+    hand.window.close()
+    hand.wait_closed()
+    assert "RunFinished" in ended
+    [summary] = list_runs(workspace)
+    assert summary.unfinished == 5
+
+
+def test_two_presses_start_one_run(open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second comes while the first is still on its way to the controller."""
+    begun, free = threading.Event(), threading.Event()
+
+    def slow(*asked: Any) -> RunHandle:
+        begun.set()
+        assert free.wait(PATIENCE_S)
+        return start_planned(*asked)
+
+    monkeypatch.setattr("stablenew.gui.tabs.run_orders.start_planned", slow)
+    hand = open_window()
+    tab = ready(hand, pack)
+    hand.key("F5")
+    hand.wait(begun.is_set, "the start")
+    again: list[object] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(tab.orders, "_plan_and_start", again.append)
+        hand.key("F5")
+    free.set()
+    wait_run(hand, tab)
+    assert again == []
+
+
+def test_what_an_earlier_start_made_is_marked_in_its_own_run(
+    open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run is shown by the time it is known: that one's squares stay as they are."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    free = threading.Event()
+
+    def slow(_: object) -> frozenset[int]:
+        assert free.wait(PATIENCE_S)
+        return frozenset({0, 1})
+
+    monkeypatch.setattr("stablenew.gui.tabs.run_orders._done_before", slow)
+    folder = hand.window.workspace.runs / "one"
+    for run_id, before in (("one", 2), ("two", 0)):
+        hand.window.send(RunStarted(run_id=run_id, folder=folder, variant_count=5, already_done=before, at_s=0.0))
+    free.set()
+    hand.wait_jobs()
+    assert set(tab.view.cells) == {0}
 
 
 def test_the_last_backend_is_opened_at_the_next_start(open_window: OpenWindow) -> None:

@@ -89,9 +89,9 @@ class Connection:
             self._tell(BackendChanged(choice=choice, state="unavailable", problem=f"{type(exc).__name__}: {exc}"))
 
     def _shut(self) -> None:
-        app, self._app = self._app, None
-        if app is not None:
-            app.controller.wait_until_idle()
+        if self._app is not None:
+            self._app.controller.wait_until_idle()  # until then it can be told to stop, or to stop at once
+        self._app = None
         self._open.close()
 
     def _end(self, closed: Callable[[], None]) -> None:

@@ -51,7 +51,16 @@ from stablenew.backends.base import Capabilities
 from stablenew.backends.probe import BackendStatus, found_backends
 from stablenew.backends.registry import DEFAULT_BACKEND
 from stablenew.config import PipelineConfig
-from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunStarted, VariantFinished
+from stablenew.controller.events import (
+    ExperimentAdvanced,
+    ExperimentFinished,
+    RecordLost,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StateChanged,
+    VariantFinished,
+)
 from stablenew.controller.pipeline_controller import PipelineController
 from stablenew.errors import StableNewError
 from stablenew.gui.bridge import Bridge
@@ -179,7 +188,9 @@ class StableNewGUI:
         self._tabs: dict[str, Tab] = {}
         self._holders: dict[str, ttk.Frame] = {}
         self._so_far: list[object] = []
-        self._ending = False
+        self._standing: StateChanged | None = None
+        self._advanced: ExperimentAdvanced | None = None
+        self._ending, self._asked_to_close = False, 0
         self._unsaved: str | None = None
         calm_wheel(self.root)
         self._lay_out()
@@ -314,15 +325,16 @@ class StableNewGUI:
     def close(self) -> None:
         """End a run under way after its picture (asked again: inside it), then close the window. Nothing is lost.
 
-        Asked again while a backend does not come to an end, the window closes without waiting for it. Where ratings
-        could not be saved, closing must be asked for twice.
+        Asked again while a backend does not come to an end (a third time while its run does not), the window closes
+        without waiting for it. Where ratings could not be saved, closing must be asked for twice.
         """
         if self._unsaved_ratings and not self._warned:
             self._warned = True
             self._show_unsaved(self._unsaved_ratings, "closing again loses them")
             return
+        self._asked_to_close += 1
         controller = self.controller
-        if controller is not None and controller.state in ("running", "stopping"):
+        if controller is not None and controller.state in ("running", "stopping") and self._asked_to_close < 3:
             controller.stop(now=self._ending)
             text = "Ending the run after the picture being made, then closing. Close again to end at once."
             self.notify(Notice(text=text, severity="warning", key="closing"))
@@ -405,9 +417,14 @@ class StableNewGUI:
             frame = getattr(importlib.import_module(module), name)(self._holders[key], self)
             frame.pack(fill="both", expand=True)
             self._tabs[key] = cast(Tab, frame)
-            for event in ([self.backend] if self.backend is not None else []) + self._so_far:
+            for event in self._past():
                 frame.handle(event)
         return self._tabs[key]
+
+    def _past(self) -> list[object]:
+        """What a tab made now has missed: how the backend and the run are, and what that run has done."""
+        told = (self.backend, self._standing, *self._so_far[:1], self._advanced, *self._so_far[1:])
+        return [event for event in told if event is not None]
 
     def _tab_changed(self, _: object) -> None:
         chosen = self.notebook.select()
@@ -427,9 +444,15 @@ class StableNewGUI:
     def _keep_up(self, event: object) -> None:
         if isinstance(event, BackendChanged):
             self.backend = event
+        elif isinstance(event, StateChanged):
+            self._standing = event
+            if event.state == "running" and self._advanced and self._advanced.experiment_id != event.run_id:
+                self._advanced = None
+        elif isinstance(event, ExperimentAdvanced):
+            self._advanced = event
         elif isinstance(event, RunStarted):
             self._so_far = [event]
-        elif isinstance(event, (VariantFinished, RecordLost, RunFinished, RunFailed)):
+        elif isinstance(event, (VariantFinished, RecordLost, RunFinished, RunFailed, ExperimentFinished)):
             self._so_far.append(event)
 
     def _moved(self, event: tkinter.Event[tkinter.Misc]) -> None:

@@ -63,9 +63,10 @@ class ExperimentDesk:
 
     def backend_answered(self, event: BackendChanged) -> None:
         """What waited for another backend can begin, or cannot."""
-        waiting, self._waiting = self._waiting, None
-        if waiting is None or event.choice != waiting[0]:
-            return
+        waiting = self._waiting
+        if waiting is None or event.choice != waiting[0] or event.state == "opening":
+            return  # another one answers, chosen before: the wanted one will too
+        self._waiting = None
         if event.state == "ready":
             waiting[1]()
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tkinter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +150,12 @@ class RunTab(ttk.Frame):
     def say(self, text: str) -> None:
         """A line of the log that is no event."""
         self.log_panel.add(self.log.say("info", text))
+
+    def mark_done(self, run_id: str, indices: Iterable[int]) -> None:
+        """Show these variants of the run as made before, if it is still the one that is shown."""
+        if run_id == self.view.progress.run_id:
+            self.view.mark_done(indices)
+            self.progress.touch()
 
     def remember(self) -> None:
         """Keep what stands in the tab for the next start."""

@@ -42,12 +42,13 @@ class RunOrders:
         self.running: Plan | None = None
         self._next: Callable[[], None] | None = None
         self._wanted: BackendChoice | None = None
+        self._starting = False
 
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run what stands in the tab."""
-        if self._tab.view.busy:
+        if self._tab.view.busy or self._starting:
             return
         problems = self._tab.problems
         if problems:
@@ -74,7 +75,7 @@ class RunOrders:
         """React to the run's own events."""
         if isinstance(event, RunStarted) and event.already_done:
             folder = RunFolder(self._window.workspace, event.run_id)
-            self._window.jobs.start(lambda: _done_before(folder), self._tab.view.mark_done)
+            self._window.jobs.start(lambda: _done_before(folder), partial(self._tab.mark_done, event.run_id))
         if isinstance(event, RunFinished):
             run_id = event.run_id
             self._window.jobs.start(
@@ -83,9 +84,9 @@ class RunOrders:
 
     def backend_answered(self, event: BackendChanged) -> None:
         """What waited for another backend can begin, or cannot."""
+        if self._next is None or event.choice != self._wanted or event.state == "opening":
+            return  # another one answers, chosen before: the wanted one will too
         waiting, self._next = self._next, None
-        if waiting is None or event.choice != self._wanted:
-            return
         if event.state == "ready":
             waiting()
         else:
@@ -122,8 +123,15 @@ class RunOrders:
         if controller is None:
             return
         self._window.notices.drop("start")
-        self.running = planned.plan
-        self._window.jobs.start(lambda: start_planned(controller, planned))
+        self.running, self._starting = planned.plan, True
+        self._window.jobs.start(lambda: start_planned(controller, planned), self._started, failed=self._not_started)
+
+    def _started(self, _: object) -> None:
+        self._starting = False
+
+    def _not_started(self, exc: Exception) -> None:
+        self._starting = False
+        self._window.report(exc)
 
     def _continue(self, going_on: Continuation | OpenExperiment) -> None:
         if isinstance(going_on, OpenExperiment):
