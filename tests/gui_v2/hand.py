@@ -185,6 +185,21 @@ class Hand:
             self._gone = True
 
 
+class Held:
+    """Does what it stands for, and keeps the result of the first time until it is let go."""
+
+    def __init__(self, does: Callable[..., Any]) -> None:
+        self.begun, self.free = threading.Event(), threading.Event()
+        self._does = does
+
+    def __call__(self, *asked: Any) -> Any:
+        result = self._does(*asked)
+        if not self.begun.is_set():
+            self.begun.set()
+            assert self.free.wait(PATIENCE_S)
+        return result
+
+
 _KEYSYMS = {
     " ": "space",
     ",": "comma",

@@ -20,6 +20,7 @@ from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.gui.events import BackendChoice
 from stablenew.gui.main_window import TABS
 from stablenew.gui.tabs.learn import LearnTab
+from stablenew.gui.tabs.learn_draft import design_experiment
 from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card, make_card
 from stablenew.learning.experiments import list_experiments, new_experiment, records_of_experiment, save_experiment
@@ -34,7 +35,7 @@ from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_p
 from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
 from tests.gui_v2 import made_advice
-from tests.gui_v2.hand import PATIENCE_S, Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand, Held
 from tests.learning.person import pictures, stars_for, store
 
 if TYPE_CHECKING:
@@ -619,3 +620,40 @@ def test_a_tab_made_during_an_experiment_knows_of_it(open_window: OpenWindow, wo
         may_paint.set()
     hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
     assert tab.view.result.complete
+
+
+def test_what_was_edited_a_moment_ago_is_what_is_started(
+    open_window: OpenWindow, workspace: Workspace, pack: Path
+) -> None:
+    """Start right after an edit starts nothing older; a double click starts one experiment."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    tab.design._seeds.set("1")
+    tab.design.start_button.invoke()
+    hand.wait(lambda: tab.design.designed, "the new design")
+    assert not list(list_experiments(workspace))
+    hand.click(tab.design.start_button, double=True)
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+    hand.wait_jobs()
+    (experiment,) = list_experiments(workspace)
+    assert experiment.plan.seeds == 1
+
+
+def test_a_design_that_comes_late_does_not_hide_a_mistake(
+    open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was right before it cannot be started while something wrong stands there."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    held = Held(design_experiment)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_design.design_experiment", held)
+    tab.design._seeds.set("3")
+    hand.wait(held.begun.is_set, "the design")
+    hand.type("0,20", tab.design.values.rows[0].values_field)
+    hand.wait(lambda: "1 to 150" in tab.design.estimate.cget("text"), "the mistake")
+    held.free.set()
+    hand.wait_jobs()
+    assert "1 to 150" in tab.design.estimate.cget("text")
+    assert "disabled" in str(tab.design.start_button.cget("state"))

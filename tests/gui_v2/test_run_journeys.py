@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stablenew.gui.tabs.run_launch import plan_wish
+from stablenew.gui.tabs.run_packs import look_at_pack, preview_line
 from stablenew.pipeline.presets import read_action, read_preset
 from stablenew.pipeline.run_list import list_runs
 from stablenew.testing.fake_backend import Script, fail_every
 from stablenew.variant import Deviation
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import Hand, Held
 
 if TYPE_CHECKING:
     from stablenew.gui.tabs.run import RunTab
@@ -409,3 +411,58 @@ def test_what_stands_in_the_tab_survives_a_restart(open_window: OpenWindow, pack
     assert again.packs.chosen == (pack,)
     assert again.stages.changes == {"txt2img.steps": 12, "stages": ("txt2img", "upscale")}
     assert again.axes.axes.vary == ("cfg_scale=3,5",)
+
+
+def test_a_plan_that_comes_late_does_not_hide_what_is_missing_by_then(
+    open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pack is chosen any more when the estimate of the one before arrives: it is not shown."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    held = Held(plan_wish)
+    monkeypatch.setattr("stablenew.gui.tabs.run.plan_wish", held)
+    tab.replan()
+    hand.wait(held.begun.is_set, "the planning")
+    tab.packs.choose([])
+    hand.wait(lambda: "Choose a pack" in tab.controls.estimate.cget("text"), "what is missing")
+    held.free.set()
+    hand.wait_jobs()
+    assert "Choose a pack" in tab.controls.estimate.cget("text")
+    assert str(tab.controls.run.cget("state")) == "disabled"
+
+
+def test_texts_of_a_prompt_that_come_late_are_not_shown_for_another(
+    open_window: OpenWindow, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another pack was chosen meanwhile, which has a line of the same number."""
+    other = tmp_path / "ships.txt"
+    other.write_text("a grey ship\n")
+    hand = open_window()
+    tab = ready(hand, pack)
+    held = Held(preview_line)
+    monkeypatch.setattr("stablenew.gui.tabs.run_packs.preview_line", held)
+    tab.packs.lines.selection_set("line 1")
+    hand.wait(held.begun.is_set, "the texts")
+    tab.packs.add([other])
+    hand.wait(lambda: tab.packs.look(other).lines and tab.packs._shown == other, "the other pack")  # type: ignore[union-attr]
+    held.free.set()
+    hand.wait_jobs()
+    assert "red house" not in tab.packs.detail.get("1.0", "end")
+
+
+def test_of_two_readings_of_a_pack_the_newer_is_shown(
+    open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the older one takes longer."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    held = Held(look_at_pack)
+    monkeypatch.setattr("stablenew.gui.tabs.run_packs.look_at_pack", held)
+    tab.packs.add([pack])
+    hand.wait(held.begun.is_set, "the first reading")
+    pack.write_text("one prompt alone\n")
+    tab.packs.add([pack])
+    hand.wait(lambda: len(tab.packs.look(pack).lines) == 1, "the second reading")  # type: ignore[union-attr]
+    held.free.set()
+    hand.wait_jobs()
+    assert len(tab.packs.look(pack).lines) == 1  # type: ignore[union-attr]

@@ -157,6 +157,59 @@ def test_what_an_earlier_start_made_is_marked_in_its_own_run(
     assert set(tab.view.cells) == {0}
 
 
+def test_what_is_being_typed_is_not_overwritten_by_an_answer(open_window: OpenWindow) -> None:
+    """The first backend answers in the middle of a word."""
+    backends, may_open = Backends(gone=""), threading.Event()
+
+    @contextmanager
+    def opened(options: AppOptions) -> Iterator[App]:
+        assert may_open.wait(PATIENCE_S)
+        with backends.open_app(options) as app:
+            yield app
+
+    hand = open_window(open_app=opened)
+    chooser = run_tab(hand).backend.chooser
+    hand.wait(lambda: chooser.get() == "fake", "the backend's name")
+    hand.type("oth", chooser)
+    may_open.set()
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    assert chooser.get() == "oth"
+    hand.type("other", chooser)
+    hand.key("Return", chooser)
+    hand.wait(lambda: hand.window.backend.choice.name == "other" and hand.window.capabilities, "the other backend")  # type: ignore[union-attr]
+    assert chooser.get() == "other"
+
+
+def looks_due(hand: Hand) -> int:
+    """So many times servers will be looked for."""
+    call = hand.root.tk.call
+    return sum(
+        "_look_when_idle" in str(call("after", "info", each)) for each in hand.root.tk.splitlist(call("after", "info"))
+    )
+
+
+def test_servers_are_looked_for_again_once_and_after_a_failure_too(
+    open_window: OpenWindow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However often the button is pressed, one look is due; one that failed is not the last."""
+    fails = [False]
+
+    def look(_: Path) -> tuple[BackendStatus, ...]:
+        if fails[0]:
+            raise ZeroDivisionError("in looking")
+        return ()
+
+    hand = open_window(look_for_backends=look)
+    panel = run_tab(hand).backend
+    for failing in (False, False, True):
+        fails[0] = failing
+        panel.look()
+        hand.wait_jobs()
+    assert looks_due(hand) == 1
+    hand.mistakes.clear()
+    capsys.readouterr()
+
+
 def test_the_last_backend_is_opened_at_the_next_start(open_window: OpenWindow) -> None:
     """Without another wish the window opens what was in use."""
     backends = Backends()

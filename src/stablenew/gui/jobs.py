@@ -53,6 +53,10 @@ class Jobs:
             self._newest[key] = self._count
         self._waiting.put(_Job(work, then, failed or self._failed, key, self._count))
 
+    def drop(self, key: str) -> None:
+        """What was started under this key counts no longer."""
+        self._newest.pop(key, None)
+
     def close(self) -> None:
         """Begin nothing more."""
         self._newest = dict.fromkeys(self._newest, -1)

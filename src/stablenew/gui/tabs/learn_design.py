@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tkinter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +207,13 @@ class DesignPage(ttk.Frame):
         if self._filling:
             return
         self._told()
+        self._design_anew()
+
+    def _design_anew(self) -> None:
+        """What was designed holds no longer, and cannot be started; what stands here now is designed soon."""
+        self.designed = None
+        self._window.jobs.drop("design")
+        self._arrange_buttons()
         if self._due is not None:
             self.after_cancel(self._due)
         self._due = self.after(DESIGN_AFTER_MS, self._design_soon)
@@ -285,12 +291,19 @@ class DesignPage(ttk.Frame):
         self.base_field.configure(values=(CURRENT, *(f"preset {name}" for name in names)))
 
     def _press_start(self) -> None:
-        if self.designed is not None:
-            self._start(self.designed)
+        if (designed := self._taken()) is not None:
+            self._start(designed)
 
     def _press_keep(self) -> None:
-        if self.designed is not None:
-            self._keep(replace(self.designed))
+        if (designed := self._taken()) is not None:
+            self._keep(designed)
+
+    def _taken(self) -> Designed | None:
+        """The design, once: a second press of a double click finds none."""
+        designed = self.designed
+        if designed is not None:
+            self._design_anew()
+        return designed
 
     def remembered_packs(self, memory: Mapping[str, Any]) -> None:
         """Choose the packs of the last time, else those chosen in Run."""

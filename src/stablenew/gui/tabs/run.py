@@ -266,6 +266,7 @@ class RunTab(ttk.Frame):
         self._planning = None
         problems = self.problems
         if problems or not self.packs.chosen:
+            self.window.jobs.drop("plan")
             self.planned = None
             self.controls.show_problem(problems[0] if problems else "")
             return

@@ -59,6 +59,8 @@ class BackendPanel(ttk.Frame):
         self._known = offered((), sorted(installed_kinds()))
         self._statuses: tuple[BackendStatus, ...] = ()
         self._text = tkinter.StringVar(self)
+        self._said_before = ""
+        self._next_look: str | None = None
         head = ttk.Frame(self)
         head.pack(fill="x", pady=(0, px(4)))
         ttk.Label(head, text="Backend", style="Heading.TLabel").pack(side="left")
@@ -76,7 +78,9 @@ class BackendPanel(ttk.Frame):
     def handle(self, event: object) -> None:
         """Show how the backend is now."""
         if isinstance(event, BackendChanged):
-            self._text.set(shown_as(event.choice))
+            if self._text.get() == self._said_before or str(self.tk.call("focus")) != str(self.chooser):
+                self._text.set(shown_as(event.choice))  # else something else is being typed
+            self._said_before = shown_as(event.choice)
             self.status.configure(text=_said(event), style=_STYLES[event.state])
 
     def lock(self, busy: bool) -> None:
@@ -85,7 +89,11 @@ class BackendPanel(ttk.Frame):
 
     def look(self) -> None:
         """Look for servers again, and ask the open backend again where it was not there; told when it is known."""
-        self._window.jobs.start(self._window.find_backends, self._found, key="find backends")
+        self._window.jobs.start(self._window.find_backends, self._found, failed=self._not_found, key="find backends")
+
+    def _not_found(self, exc: Exception) -> None:
+        self._window.report(exc)
+        self._look_later()
 
     def _found(self, statuses: tuple[BackendStatus, ...]) -> None:
         self._statuses = statuses
@@ -94,11 +102,17 @@ class BackendPanel(ttk.Frame):
         backend = self._window.backend
         if backend is not None and self._has_changed(backend, statuses):
             self._window.connection.ask_again()
-        self.after(LOOK_EVERY_MS, self._look_when_idle)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        """Once, however often was looked meanwhile."""
+        if self._next_look is not None:
+            self.after_cancel(self._next_look)
+        self._next_look = self.after(LOOK_EVERY_MS, self._look_when_idle)
 
     def _look_when_idle(self) -> None:
         if str(self.chooser.cget("state")) == "disabled":
-            self.after(LOOK_EVERY_MS, self._look_when_idle)
+            self._look_later()
         else:
             self.look()
 
@@ -112,6 +126,7 @@ class BackendPanel(ttk.Frame):
 
     def _choose(self) -> None:
         choice = parse_choice(self._text.get(), self._known)
+        self._said_before = self._text.get()  # what is typed is said now, and no longer being typed
         backend = self._window.backend
         if backend is None or backend.choice != choice or backend.state == "unavailable":
             self._window.choose_backend(choice)

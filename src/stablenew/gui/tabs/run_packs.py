@@ -223,7 +223,7 @@ class PackPanel(ttk.Frame):
         if not self.packs.exists(item):
             self._looks[item] = PackLook(path=path)
             self.packs.insert("", "end", item, text=path.stem, values=("", "", ""))
-        self._window.jobs.start(lambda: look_at_pack(path, self._window.workspace), self._looked)
+        self._window.jobs.start(lambda: look_at_pack(path, self._window.workspace), self._looked, key=f"look at {path}")
 
     def _looked(self, look: PackLook) -> None:
         item = str(look.path)
@@ -274,10 +274,12 @@ class PackPanel(ttk.Frame):
         path, number = self._shown, int(marked[0].partition(" ")[2])
         workspace = self._window.workspace
         self._window.jobs.start(
-            lambda: preview_line(path, number, workspace), partial(self._show_texts, number), key="line preview"
+            lambda: preview_line(path, number, workspace), partial(self._show_texts, path, number), key="line preview"
         )
 
-    def _show_texts(self, number: int, preview: LinePreview) -> None:
+    def _show_texts(self, path: Path, number: int, preview: LinePreview) -> None:
+        if path != self._shown or self.lines.selection() != (f"line {number}",):
+            return  # another one is looked at by now
         look = self._looks.get(str(self._shown))
         line = next((each for each in look.lines if each.line_number == number), None) if look else None
         if look is None or line is None:
