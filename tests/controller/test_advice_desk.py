@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import pytest
+from tests.learning.archive import rate
 from tests.learning.person import PROMPTS, VALUES, likes_heun_at_five, pictures, stars_for, store
 
 from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.controller.pipeline_controller import PipelineController, Runner, RunnerParts
 from stablenew.errors import InputError
 from stablenew.learning.advice import Question, advise, advise_next
+from stablenew.learning.learning_feedback import RatedPicture
 from stablenew.workspace import Workspace
 
 WORST = Question(baseline={"sampler": "Euler", "cfg_scale": 11.0})
@@ -62,6 +64,17 @@ def test_purpose_and_time_are_passed_on(rated: Workspace) -> None:
     assert AdviceDesk(rated).recommend(WORST, purpose="time") == advise(rated, WORST, purpose="time")
     by_time = AdviceDesk(rated).next_row(WORST, images=3, per_second=True)
     assert by_time == advise_next(rated, WORST, images=3, per_second=True)
+
+
+def test_the_classes_of_rated_pictures_can_be_asked_about(workspace: Workspace) -> None:
+    """By name, those of rated pictures alone, also where all that was said is which one is better."""
+    faces = pictures(VALUES, PROMPTS, name="f", learning_tags=["demo", "class:portraits"])
+    seas = pictures(VALUES, name="s", learning_tags=["class:seas"])
+    unrated = pictures(VALUES, name="u", learning_tags=["class:unrated"])
+    better = rate("s1", second=500, better_than=[RatedPicture(record_id="s0")])
+    store(workspace, [*faces, *seas, *unrated], [*stars_for(faces, likes_heun_at_five), better])
+    assert AdviceDesk(workspace).rated_classes() == ("portraits", "seas")
+    assert AdviceDesk(workspace).recommend(Question(pack="portraits")).ratings == 36
 
 
 def test_where_nothing_is_rated_both_say_so(workspace: Workspace) -> None:

@@ -20,6 +20,7 @@ from stablenew.controller.events import (
 from stablenew.errors import InputError, InvalidPlan
 from stablenew.gui.tabs.learn_advice import expected_bars, headline, sentences
 from stablenew.gui.tabs.learn_charts import Bar, bars_of, scale_of
+from stablenew.gui.tabs.learn_context import prompts_on_offer
 from stablenew.gui.tabs.learn_curve import is_curve, named, places
 from stablenew.gui.tabs.learn_draft import (
     Draft,
@@ -327,6 +328,12 @@ def test_a_long_name_keeps_both_its_ends() -> None:
     assert cut("dreamshaper_8", 13, len) == "dreamshaper_8"
     assert cut("dreamshaper_8_lcm", 9, len) == "drea…_lcm"
     assert cut("dreamshaper", 0, len) == "d…"
+
+
+def test_classes_are_offered_as_tagged_and_asked_for_by_name() -> None:
+    """After the packs; one that is called as a pack is no choice of its own."""
+    found = prompts_on_offer(["heroes", "houses"], ["heroes", "portraits"])
+    assert found == {"any prompts": None, "heroes": "heroes", "houses": "houses", "class:portraits": "portraits"}
 
 
 def test_what_cells_have_in_common_is_said_once() -> None:

@@ -36,7 +36,7 @@ from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
 from tests.gui_v2 import made_advice
 from tests.gui_v2.hand import PATIENCE_S, Hand, Held
-from tests.learning.person import pictures, stars_for, store
+from tests.learning.person import PROMPTS, VALUES, likes_heun_at_five, pictures, stars_for, store
 
 if TYPE_CHECKING:
     from stablenew.gui.tabs.run import RunTab
@@ -357,6 +357,27 @@ def test_two_settings_are_seen_together(
     tab.advice.changed()
     hand.wait(lambda: tab.advice.map and tab.advice.map is not panel and tab.advice.map.table.table.rows, "it again")
     assert tab.advice.map.pair == ("steps", "sampler")
+
+
+def test_advice_can_be_about_a_class_of_prompts(open_window: OpenWindow, workspace: Workspace, shot: Shot) -> None:
+    """The classes that rated pictures are tagged with stand below the packs; the advice is the class's own."""
+    tagged = pictures(VALUES, PROMPTS, name="p", learning_tags=["class:portraits"], pack_name="faces")
+    others = pictures(VALUES, PROMPTS[:2], name="o", pack_name="houses")
+    store(workspace, [*tagged, *others], stars_for([*tagged, *others], likes_heun_at_five))
+    hand = open_window(QUICK)
+    hand.window.select("learn")
+    tab: Any = hand.window.tab("learn")
+    hand.click(tab.page_buttons["advice"])
+    offered = ("any prompts", "faces", "houses", "class:portraits")
+    field = tab.advice.bar.fields[1]
+    hand.wait(lambda: tuple(field.cget("values")) == offered, "the classes")
+    hand.wait(lambda: tab.advice.advice, "the advice of everything")
+    assert sum(value.images for value in tab.advice.advice.effects[0].values) == 48
+    choose(hand, field, "class:portraits")
+    hand.wait(lambda: tab.advice.advice and tab.advice.advice.context == "portraits", "the advice for the class")
+    assert sum(value.images for value in tab.advice.advice.effects[0].values) == 36
+    hand.wait(lambda: tab.advice.map and tab.advice.map.table.table.rows, "the two settings together")
+    shot(hand)
 
 
 def test_what_to_try_next_becomes_a_design(

@@ -44,3 +44,9 @@ class AdviceDesk:
 
         known = gather(self.workspace, question)
         return settings_map(known.evidence, known.context, names)
+
+    def rated_classes(self) -> tuple[str, ...]:
+        """The prompt classes (`class:NAME`) of rated pictures: a question's `pack` may name them as it names packs."""
+        from stablenew.learning.advice import rated_classes
+
+        return rated_classes(self.workspace)

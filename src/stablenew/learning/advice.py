@@ -15,7 +15,7 @@ from stablenew.learning.experiments import read_experiment
 from stablenew.learning.fading import fading_of
 from stablenew.learning.learning_feedback import Rating, read_ratings
 from stablenew.learning.learning_record import LearningRecord
-from stablenew.learning.prompt_class import prompt_class_of, same_model
+from stablenew.learning.prompt_class import prompt_class_of, same_model, tagged_class
 from stablenew.learning.recommend import ROW_SIZE, next_batch, recommend
 from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_filter import Condition
@@ -74,9 +74,15 @@ def advise_next(
     return next_batch(known.evidence, known.baseline, context=known.context, size=images, per_second=per_second)
 
 
+def rated_classes(workspace: Workspace) -> tuple[str, ...]:
+    """The prompt classes that rated pictures are tagged with, by name: a question may be about them as about packs."""
+    found = {tagged_class(record) for record in _rated_records(workspace, _ratings(workspace))}
+    return tuple(sorted(found - {""}))
+
+
 def gather(workspace: Workspace, question: Question) -> Known:
     """The evidence for `question`: the pictures asked about, and as context all others that somebody rated."""
-    ratings = [rating for rating in read_ratings(workspace.ratings) if isinstance(rating, Rating)]
+    ratings = _ratings(workspace)
     records = _rated_records(workspace, ratings)
     if question.experiment_id is not None:
         records = [each for each in records if each.run.experiment_id == question.experiment_id]
@@ -102,6 +108,10 @@ def gather(workspace: Workspace, question: Question) -> Known:
     evidence = _with(evidence, others)
     baseline = {**_usual(own, space), **_planned(workspace, question, space), **_named(question.baseline)}
     return Known(evidence=evidence, baseline=baseline, context=question.pack or "")
+
+
+def _ratings(workspace: Workspace) -> list[Rating]:
+    return [rating for rating in read_ratings(workspace.ratings) if isinstance(rating, Rating)]
 
 
 def _rated_records(workspace: Workspace, ratings: Sequence[Rating]) -> list[LearningRecord]:

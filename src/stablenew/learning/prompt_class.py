@@ -15,8 +15,13 @@ _HASH = re.compile(r"\s*\[[0-9a-fA-F]{6,64}\]$")
 
 def prompt_class_of(record: LearningRecord) -> str:
     """NAME of a learning tag "class:NAME" where there is one, else the pack's name, else "any"."""
+    return tagged_class(record) or record.prompt.pack_name or ANY
+
+
+def tagged_class(record: LearningRecord) -> str:
+    """NAME of the first learning tag "class:NAME", "" where there is none."""
     tagged = (tag.removeprefix(TAG) for tag in record.run.learning_tags if tag.startswith(TAG) and tag != TAG)
-    return next(tagged, "") or record.prompt.pack_name or ANY
+    return next(tagged, "")
 
 
 def model_stem(model: str) -> str:

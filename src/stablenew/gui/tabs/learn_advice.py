@@ -347,6 +347,8 @@ class AdvicePage(ttk.Frame):
             key="advice choices",
         )
         if self._stale:
+            jobs = self._window.jobs
+            jobs.start(self._desk.rated_classes, self.bar.offer_classes, key="advice classes")
             self.ask_soon()
 
     def _apply(self) -> None:

@@ -12,7 +12,7 @@ import ttkbootstrap as ttk
 from stablenew.gui.theme import Theme
 from stablenew.learning.advice import Question
 from stablenew.learning.experiments import list_experiments
-from stablenew.learning.prompt_class import ANY
+from stablenew.learning.prompt_class import ANY, TAG
 from stablenew.learning.recommendation import Purpose
 from stablenew.learning.record_index import RecordIndex
 from stablenew.workspace import Workspace
@@ -37,7 +37,13 @@ def read_choices(index: RecordIndex, workspace: Workspace) -> dict[str, list[str
     packs = {str(group.values[0]) for group in index.groups(["pack"]) if group.values[0]}
     experiments = sorted(list_experiments(workspace), key=lambda each: each.created_at, reverse=True)
     names = [each.experiment_id for each in experiments]
-    return {"model": sorted(models), "class": sorted(packs), "experiment": names}
+    return {"model": sorted(models), "pack": sorted(packs), "experiment": names}
+
+
+def prompts_on_offer(packs: Sequence[str], classes: Sequence[str]) -> dict[str, str | None]:
+    """What can be chosen as prompts, and what is then asked about; a class called as a pack is asked for with it."""
+    own = {TAG + name: name for name in classes if name not in packs}
+    return {ANY_PROMPTS: None, **{name: name for name in packs}, **own}
 
 
 class ContextBar(ttk.Frame):
@@ -65,15 +71,18 @@ class ContextBar(ttk.Frame):
             field.bind("<<ComboboxSelected>>", lambda _: changed())
             self.fields.append(field)
         self.fields[3].configure(values=tuple(PURPOSES))
+        self._packs: Sequence[str] = ()
+        self._classes: Sequence[str] = ()
+        self._prompts: dict[str, str | None] = {}
         self.offer({})
 
     @property
     def context(self) -> Context:
         """What is chosen."""
-        model, prompts = self._model.get(), self._class.get()
+        model = self._model.get()
         return Context(
             model=None if model == ANY_MODEL else model,
-            prompt_class=None if prompts == ANY_PROMPTS else prompts,
+            prompt_class=self._prompts.get(self._class.get()),
             experiment_id=None if self._experiment.get() == EVERYTHING else self._experiment.get(),
             purpose=PURPOSES[self._purpose.get()],
         )
@@ -85,10 +94,22 @@ class ContextBar(ttk.Frame):
         self._experiment.set(experiment_id)
 
     def offer(self, choices: Mapping[str, Sequence[str]]) -> None:
-        """Let these be chosen."""
+        """Let these models, packs and experiments be chosen."""
+        self._packs = choices.get("pack", ())
+        self._offer_prompts()
         self.fields[0].configure(values=(ANY_MODEL, *choices.get("model", ())))
-        self.fields[1].configure(values=(ANY_PROMPTS, *choices.get("class", ())))
         self.fields[2].configure(values=(EVERYTHING, *choices.get("experiment", ())))
+
+    def offer_classes(self, names: Sequence[str]) -> None:
+        """Let these prompt classes be chosen beside the packs."""
+        self._classes = names
+        self._offer_prompts()
+
+    def _offer_prompts(self) -> None:
+        offered = prompts_on_offer(self._packs, self._classes)
+        self.fields[1].configure(values=tuple(offered))
+        # What was chosen while it was on offer stays meant.
+        self._prompts |= offered
 
 
 def question_of(context: Context, who: str | None) -> Question:

@@ -18,7 +18,7 @@ from stablenew.learning.settings_map import SettingsMap
 
 MAP_READ = (
     "Stars above the mean of matched pictures, with 95 %: same prompt and seed, nothing else different. "
-    "Bold where that leaves out 0."
+    "Bold: 0 is outside."
 )
 ROW, HEAD, LEAST, ROOMY, LABEL, GAP = 40, 24, 70, 96, 110, 2
 """Logical pixels: a row, the values above, the least width of a column, that with its spread, the values beside."""
@@ -122,11 +122,11 @@ class MapPanel(ttk.Frame):
         for place, before in enumerate(("", "by")):
             if before:
                 ttk.Label(row, text=before, style="Muted.TLabel").pack(side="left", padx=px(8))
-            field = ttk.Combobox(row, values=list(names), state="readonly", width=18)
+            field = ttk.Combobox(row, values=list(names), state="readonly", width=16)
             field.pack(side="left")
             field.bind("<<ComboboxSelected>>", partial(self._chosen, place))
             self.fields.append(field)
-        self.said = ttk.Label(row, style="Muted.TLabel")
+        self.said = ttk.Label(row, style="SmallMuted.TLabel")
         self.said.pack(side="left", padx=px(12))
         add_text(self, theme, MAP_READ, "SmallMuted.TLabel")
         self.table = HeatTable(self, theme, self._note)
