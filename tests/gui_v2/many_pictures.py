@@ -45,8 +45,8 @@ def make_workspace(
     return records
 
 
-def start_run(hand: Hand, workspace: Workspace, *, learning: bool) -> int:
-    """Two prompts by three numbers of steps on the fake backend; gives how many pictures that is."""
+def start_run(hand: Hand, workspace: Workspace, *, learning: bool, resume: bool = False) -> int:
+    """Two prompts by three numbers of steps on the fake backend, or what is missing of them; gives how many that is."""
     hand.wait(lambda: hand.window.controller is not None, "the backend")
     config = apply_settings(PipelineConfig(learning_enabled=learning, run_id="live"), {"width": 64, "height": 64})
     lines = [
@@ -54,7 +54,7 @@ def start_run(hand: Hand, workspace: Workspace, *, learning: bool) -> int:
     ]
     plan = make_plan(config, lines, axes=[parse_axis("steps=5,10,15")])
     assert hand.window.controller is not None
-    hand.window.controller.start(config, plan, recipe=plan.recipe())
+    hand.window.controller.start(config, plan, recipe=plan.recipe(), resume=resume)
     return 6
 
 

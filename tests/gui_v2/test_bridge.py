@@ -12,7 +12,7 @@ import pytest
 
 from stablenew.gui.bridge import PER_TICK, Bridge
 from stablenew.gui.jobs import Jobs
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand
 
 THREADS, EACH = 4, 1000
 
@@ -152,18 +152,18 @@ def test_of_jobs_with_one_key_only_the_newest_counts() -> None:
 
     def slow() -> str:
         begun.set()
-        free.wait(30)
+        free.wait(PATIENCE_S)
         return "old"
 
     jobs.start(slow, got.append, key="estimate")
-    assert begun.wait(30)
+    assert begun.wait(PATIENCE_S)
     jobs.start(lambda: "new", got.append, key="estimate")
     _wait_until(timer, lambda: got)
     free.set()
     # Jobs without a key, one for each thread: when both are back, the slow one has arrived too.
     both = threading.Barrier(2)
     for _ in range(2):
-        jobs.start(lambda: both.wait(30), lambda _: got.append("later"))
+        jobs.start(lambda: both.wait(PATIENCE_S), lambda _: got.append("later"))
     _wait_until(timer, lambda: got.count("later") == 2)
     assert got == ["new", "later", "later"]
     jobs.close()
@@ -184,7 +184,7 @@ def test_what_a_job_raises_arrives_on_tks_thread() -> None:
 
 
 def _wait_until(timer: Clockwork, done: Callable[[], object]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_S
     while not done():
         assert time.monotonic() < until
         timer.tick()

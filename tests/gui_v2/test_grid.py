@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from stablenew.backends.base import StageRequest
+from stablenew.errors import GenerationFailed
 from stablenew.gui.axis_grid import Table, arranged, axes_of, heat_of, table_of
 from stablenew.gui.colours import readable_on, warmth
 from stablenew.gui.events import OpenGrid
 from stablenew.gui.pictures.layout import Matrix
 from stablenew.learning.rating_fold import Feedback
-from stablenew.learning.recorded_picture import RecordedPicture
+from stablenew.learning.record_index import RecordIndex
+from stablenew.learning.recorded_picture import PictureWish, RecordedPicture, read_pictures
 from stablenew.testing.fake_backend import Script
 from stablenew.workspace import Workspace
 from tests.gui_v2.hand import PATIENCE_S, Hand
@@ -194,6 +196,69 @@ def test_pictures_made_while_the_table_is_made_are_in_it(
     may_end.set()
     hand.wait(lambda: tab.table.arrangement.rows == ("",), "the new table")
     hand.wait(lambda: tab.counts.cget("text") == f"{count} pictures", "all pictures in it")
+
+
+def test_a_picture_made_again_is_not_replaced_by_the_failure_before(
+    open_window: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is gone on with: what was read of it before its pictures were made comes after them."""
+    may_paint, read, free = threading.Event(), threading.Event(), threading.Event()
+    failing = [True]
+
+    def when_told(_: StageRequest) -> None:
+        if failing[0]:
+            raise GenerationFailed("fake", "as scripted")
+        assert may_paint.wait(PATIENCE_S)
+
+    def slow(index: RecordIndex, wish: PictureWish) -> Iterator[list[RecordedPicture]]:
+        found = list(read_pictures(index, wish))
+        read.set()
+        assert free.wait(PATIENCE_S)
+        yield from found
+
+    hand, tab = open_grid(open_window, script=Script(before=when_told))
+    count = start_run(hand, workspace, learning=True)
+    controller = hand.window.controller
+    assert controller is not None
+    hand.wait(lambda: len(tab.table.pictures) == count and tab.table.pictures[0].status == "failed", "the failures")
+    hand.wait(lambda: controller.state == "idle" and not tab.made.reading, "the end of the run")
+    failing[0] = False
+    monkeypatch.setattr("stablenew.gui.run_pictures.read_pictures", slow)
+    start_run(hand, workspace, learning=True, resume=True)
+    hand.wait(read.is_set, "what was recorded before")
+    may_paint.set()
+    hand.wait(lambda: sum(bool(each.path) for each in tab.made.pictures) == count, "the pictures")
+    free.set()
+    hand.wait(lambda: not tab.made.reading and tab._due is None, "the records")
+    assert all(each.path for each in tab.made.pictures)
+
+
+def test_a_run_without_records_is_shown_again_after_another(open_window: Open, workspace: Workspace) -> None:
+    """What it made is known to the window alone; going to another run and back loses none of it."""
+    make_workspace(workspace, 12)
+    hand, tab = open_grid(open_window)
+    seen(hand, tab, 12)
+    count = start_run(hand, workspace, learning=False)
+    hand.wait(lambda: tab.counts.cget("text") == f"{count} pictures", "its pictures")
+    hand.window.send(OpenGrid(run_id="night"))
+    seen(hand, tab, 12)
+    hand.window.send(OpenGrid(run_id="live"))
+    hand.wait(lambda: tab.counts.cget("text") == f"{count} pictures", "its pictures again")
+
+
+def test_what_was_chosen_stays_chosen_in_a_new_table(open_window: Open, workspace: Workspace) -> None:
+    """Also where the numbers of pictures are others: chosen in the table of one run, nothing is chosen in another's."""
+    make_workspace(workspace, 12)
+    make_workspace(workspace, 12, run_id="other")
+    hand, tab = open_grid(open_window)
+    seen(hand, tab, 12)
+    hand.window.send(OpenGrid(run_id="night"))
+    tab.canvas.choose({1, 2})  # in the table of the run before, which is still in sight
+    hand.wait(lambda: tab.table.pictures and tab.table.pictures[0].run_id == "night" and not tab.made.reading, "it")
+    assert tab.canvas.chosen == set()
+    tab.canvas.choose({1, 2})
+    choose(hand, tab, rows="sampler")
+    assert tab.canvas.chosen == {1, 2}
 
 
 def test_another_run_that_was_chosen_stays_when_one_starts(open_window: Open, workspace: Workspace) -> None:

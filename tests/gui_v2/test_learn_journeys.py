@@ -17,10 +17,13 @@ from stablenew.app import App, AppOptions, open_app
 from stablenew.backends.base import StageRequest
 from stablenew.config import PipelineConfig
 from stablenew.controller.advice_desk import AdviceDesk
+from stablenew.errors import InputError
 from stablenew.gui.events import BackendChoice
 from stablenew.gui.main_window import TABS
 from stablenew.gui.tabs.learn import LearnTab
 from stablenew.gui.tabs.learn_draft import design_experiment
+from stablenew.gui.tabs.learn_proof import Pair
+from stablenew.gui.tabs.learn_rate import read_rows
 from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card, make_card
 from stablenew.learning.experiments import list_experiments, new_experiment, records_of_experiment, save_experiment
@@ -31,6 +34,7 @@ from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
 from stablenew.learning.settings_map import SettingsMap
 from stablenew.pipeline.card_exports import export_card
+from stablenew.pipeline.next_cells import cells_to_try
 from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_preset
 from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
@@ -678,3 +682,89 @@ def test_a_design_that_comes_late_does_not_hide_a_mistake(
     hand.wait_jobs()
     assert "1 to 150" in tab.design.estimate.cget("text")
     assert "disabled" in str(tab.design.start_button.cget("state"))
+
+
+def test_keys_pressed_while_rows_are_read_do_nothing(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pictures of the sitting before are gone; who leaves meanwhile keeps the keyboard where they are."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    hand.key("Escape", tab.rating.table)
+    held = Held(read_rows)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_rate.read_rows", held)
+    hand.click(tab.experiments.rate_button)
+    hand.wait(held.begun.is_set, "the reading")
+    for key in ("Key-4", "Key-b", "Right", "Return", "Key-u"):
+        hand.key(key, tab.rating.table)
+    hand.key("Escape", tab.rating.table)
+    field = tab.experiments.table
+    field.focus_force()
+    held.free.set()
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    assert str(hand.root.tk.call("focus")) == str(field)
+
+
+class Slow:
+    """A comparison of one pair whose answers take as long as they are held."""
+
+    answers: Held
+
+    def __init__(self, workspace: Workspace, proof: Any, who: str | None) -> None:
+        if proof is None:
+            raise InputError("there is no pair")
+
+    def pair(self) -> Pair:
+        return Pair(left=Path("left.png"), right=Path("right.png"), pairs=9)
+
+    def answer(self, *_: object) -> Pair:
+        return self.answers()  # type: ignore[no-any-return]
+
+    def conclude(self) -> Any:
+        raise InputError("it cannot be kept")
+
+
+def test_escape_ends_a_comparison_at_any_moment(open_window: OpenWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no pair can be opened, while an answer is on its way to the disk, and where what was found is not kept."""
+    monkeypatch.setattr("stablenew.gui.tabs.learn_prove.Judging", Slow)
+    Slow.answers = Held(lambda: Pair(left=Path("next.png"), right=Path("right.png"), pairs=9))
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    nothing: Any = None
+    for proof in (nothing, object()):
+        tab.show("prove")
+        tab.proving.begin(proof)
+        hand.wait_jobs()
+        if proof is not None:
+            hand.key("Left", tab.proving.table)
+            hand.wait(Slow.answers.begun.is_set, "the answer")
+        hand.key("Escape", tab.proving.table)
+        Slow.answers.free.set()
+        hand.wait(lambda: tab.page == "cards", "the cards")
+    assert ["no pair" in each or "cannot be kept" in each for each in hand.mistakes] == [True, True]
+    hand.mistakes.clear()
+
+
+def test_what_comes_late_takes_nobody_away_from_where_they_are(
+    open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to try next is found while somebody looks at something else: it is offered."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    choose_pack(hand, tab, pack)
+    hand.click(tab.page_buttons["advice"])
+    hand.wait(lambda: tab.advice.advice, "the advice")
+    held = Held(cells_to_try)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_advice.cells_to_try", held)
+    hand.click(tab.advice.next_button)
+    hand.wait(held.begun.is_set, "the search")
+    hand.click(tab.page_buttons["experiments"])
+    held.free.set()
+    hand.wait(lambda: hand.shows("Design it"), "the offer")
+    assert tab.page == "experiments"
+    hand.click(hand.find("Design it"))
+    hand.wait(lambda: tab.page == "design" and tab.design.designed, "the design")
+    assert "2 cells" in tab.design.estimate.cget("text")

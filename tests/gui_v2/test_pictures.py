@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from stablenew.gui.pictures.ahead import Ahead
-from stablenew.gui.pictures.decode import decode
+from stablenew.gui.pictures.decode import Decoded, decode
 from stablenew.gui.pictures.layout import Flow, Matrix
 from stablenew.gui.pictures.loader import PictureLoader
 from stablenew.gui.pictures.thumbnails import ThumbnailStore
 from stablenew.gui.pictures.view import FIT, View, fit_scale, full_size, panned, placed, rendered, zoomed
+
+PATIENCE_S = 180.0
 
 sizes = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
 rooms = st.tuples(st.integers(40, 2000), st.integers(40, 2000))
@@ -122,7 +124,7 @@ class Desk:
         self.waiting.put(act)
 
     def next(self) -> None:
-        self.waiting.get(timeout=30)()
+        self.waiting.get(timeout=PATIENCE_S)()
 
 
 def test_the_most_urgent_is_made_first_and_what_is_no_longer_wanted_is_not_made() -> None:
@@ -135,13 +137,13 @@ def test_the_most_urgent_is_made_first_and_what_is_no_longer_wanted_is_not_made(
         made.append(key)
         if key == "a":
             begun.set()
-            assert free.wait(30)
+            assert free.wait(PATIENCE_S)
         return key.upper()
 
     got: list[tuple[str, str]] = []
     ahead = Ahead(make, lambda key, value: got.append((key, value)), desk.deliver, threads=1)
     ahead.want(["a", "b", "c"])
-    assert begun.wait(30)
+    assert begun.wait(PATIENCE_S)
     ahead.want(["d", "a", "e"])
     free.set()
     for _ in range(3):
@@ -198,6 +200,36 @@ def test_a_picture_larger_than_the_budget_is_shown_all_the_same(tmp_path: Path) 
     assert loaded is not None
     assert loaded.fitted is not None
     assert loaded.fitted.size == (100, 100)
+
+
+def test_of_one_picture_for_two_rooms_the_one_that_is_wanted_now_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The canvas grew while it was decoded for the smaller one, and that comes last."""
+    path = tmp_path / "one.png"
+    Image.new("RGB", (300, 300)).save(path)
+    begun, free = threading.Event(), threading.Event()
+
+    def slow(path: Path) -> Decoded:
+        first = not begun.is_set()
+        begun.set()
+        assert not first or free.wait(PATIENCE_S)
+        return decode(path)
+
+    monkeypatch.setattr("stablenew.gui.pictures.loader.decode", slow)
+    desk, ready = Desk(), list[Path]()
+    loader = PictureLoader(desk.deliver, ready.append, threads=2)
+    loader.want([path], (100, 100))
+    assert begun.wait(PATIENCE_S)
+    loader.want([path], (200, 200))
+    desk.next()
+    free.set()
+    desk.next()
+    loaded = loader.get(path)
+    loader.close()
+    assert loaded is not None
+    assert loaded.room == (200, 200)
+    assert ready == [path]
 
 
 @given(

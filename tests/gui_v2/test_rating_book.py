@@ -17,6 +17,8 @@ from stablenew.learning.rating_fold import fold
 from stablenew.learning.recorded_picture import RecordedPicture
 from stablenew.workspace import Workspace
 
+PATIENCE_S = 180.0
+
 BEFORE = new_rating("r1", moment=datetime(2026, 11, 1, tzinfo=UTC), score=2, add_tags=["soft"], who="ann")
 OTHERS = new_rating("r1", moment=datetime(2026, 11, 2, tzinfo=UTC), score=5, who="bob")
 ONE = RecordedPicture(
@@ -150,7 +152,7 @@ def test_what_cannot_be_saved_is_told_and_kept_and_goes_first_when_it_can() -> N
     said = lines(3)
     for line in said:
         desk.save(line)
-        assert heard.acquire(timeout=30)
+        assert heard.acquire(timeout=PATIENCE_S)
     assert [unsaved for unsaved, _ in told] == [1, 2, 0]
     assert "no space" in told[0][1]
     assert told[2][1] == ""

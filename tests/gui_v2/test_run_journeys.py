@@ -11,7 +11,7 @@ import pytest
 
 from stablenew.gui.tabs.run_launch import plan_wish
 from stablenew.gui.tabs.run_packs import look_at_pack, preview_line
-from stablenew.pipeline.presets import read_action, read_preset
+from stablenew.pipeline.presets import Preset, read_action, read_preset, save_preset
 from stablenew.pipeline.run_list import list_runs
 from stablenew.testing.fake_backend import Script, fail_every
 from stablenew.variant import Deviation
@@ -448,6 +448,26 @@ def test_texts_of_a_prompt_that_come_late_are_not_shown_for_another(
     held.free.set()
     hand.wait_jobs()
     assert "red house" not in tab.packs.detail.get("1.0", "end")
+
+
+def test_of_two_presets_chosen_in_a_row_the_second_is_shown(
+    open_window: OpenWindow, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the first takes longer: its difference does not come on top of the other's."""
+    for name, steps in (("slow", 5), ("quick", 6)):
+        save_preset(workspace, name, Preset(settings={"txt2img.steps": steps}))
+    hand = open_window()
+    tab = run_tab(hand)
+    held = Held(read_preset)
+    monkeypatch.setattr("stablenew.gui.tabs.run_orders.read_preset", held)
+    tab.orders.propose_preset("slow")
+    hand.wait(held.begun.is_set, "the first")
+    tab.orders.propose_preset("quick")
+    hand.wait(lambda: hand.shows("1 setting would change"), "the difference")
+    held.free.set()
+    hand.wait_jobs()
+    dialogs = [each.title() for each in hand.root.winfo_children() if each.winfo_class() == "Toplevel"]
+    assert dialogs == ["Settings of preset quick"]
 
 
 def test_of_two_readings_of_a_pack_the_newer_is_shown(

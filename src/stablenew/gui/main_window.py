@@ -314,7 +314,7 @@ class StableNewGUI:
         except tkinter.TclError:
             self.notify(Notice(text="The clipboard holds no text.", severity="warning", key="paste"))
             return
-        self.jobs.start(lambda: read_pasted(text), self.send)
+        self.jobs.start(lambda: read_pasted(text), self.send, key="proposal")
 
     def use_scale(self) -> None:
         """Take the size chosen in the menu, from the next start on."""

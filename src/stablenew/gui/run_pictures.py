@@ -44,6 +44,7 @@ class RunPictures:
     ) -> None:
         self._window, self._changed, self._failed = window, changed, failed
         self._held: dict[str, RecordedPicture] = {}
+        self._live, self._made = "", dict[str, RecordedPicture]()
         self.run_id, self.reading = "", False
 
     @property
@@ -58,7 +59,7 @@ class RunPictures:
     def open(self, run_id: str) -> None:
         """Show that run from now on."""
         self.run_id, self.reading = run_id, True
-        self._held.clear()
+        self._held = dict(self._made) if run_id == self._live else {}
         workspace = self._window.workspace
         self._window.jobs.start(
             lambda: planned_pictures(workspace, run_id), self._plan_of(run_id), failed=self._failed, key="grid plan"
@@ -69,15 +70,18 @@ class RunPictures:
             without_picture=True,
         )
         self._window.library.stream(
-            lambda index: read_pictures(index, wish), self._more, done=self._done, failed=self._failed, key="grid"
+            lambda index: read_pictures(index, wish), self._more, done=self._done, failed=self._give_up, key="grid"
         )
         self._changed()
 
     def add_made(self, event: VariantFinished) -> RecordedPicture | None:
         """Take in what was made this moment and give it; None where it belongs to another run. Nobody is told."""
+        if event.run_id != self._live:
+            self._live, self._made = event.run_id, {}
+        made = picture_of_result(event.result, event.run_id)
+        self._made[made.record_id] = made  # kept for when its run is opened later: it may have no record to be read
         if event.run_id != self.run_id:
             return None
-        made = picture_of_result(event.result, event.run_id)
         self._held[made.record_id] = made
         return made
 
@@ -92,9 +96,14 @@ class RunPictures:
 
     def _more(self, pictures: list[RecordedPicture]) -> None:
         self._window.ratings.learn(pictures)
-        self._held |= {picture.record_id: picture for picture in pictures}
+        # A record without a picture may be of an earlier start, and the picture made since it was read.
+        self._held |= {each.record_id: each for each in pictures if each.path or not self.newest(each).path}
         self._changed()
 
     def _done(self) -> None:
         self.reading = False
         self._changed()
+
+    def _give_up(self, exc: Exception) -> None:
+        self._done()
+        self._failed(exc)

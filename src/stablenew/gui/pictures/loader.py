@@ -77,6 +77,8 @@ class PictureLoader:
         return loaded is not None and loaded.room == wish[1]
 
     def _arrived(self, wish: Wish, loaded: Loaded) -> None:
+        if wish not in self._wanted and any(each[0] == wish[0] and self._has(each) for each in self._wanted):
+            return  # the same picture for the room that is wanted now was faster
         self._held[wish[0]] = loaded
         self._held.move_to_end(wish[0])
         self._forget_old(keep=wish[0])

@@ -333,7 +333,7 @@ class GridTab(ttk.Frame):
         self.window.jobs.start(make, self._take_table, key="grid table")
 
     def _take_table(self, made: tuple[Table, float]) -> None:
-        current = self.current
+        current, chosen = self.current, {self.table.pictures[number].record_id for number in self.canvas.chosen}
         self.table, self._took_s = made
         # Pictures that were made while the worker made the table are not in it yet.
         moved = [n for n, each in enumerate(self.table.pictures) if not self._put(n, self.made.newest(each))]
@@ -341,9 +341,10 @@ class GridTab(ttk.Frame):
             self._soon()
         self._at = {picture.record_id: number for number, picture in enumerate(self.table.pictures)}
         self.canvas.cursor = self._at.get(current.record_id, 0) if current is not None else self._first()
-        for box, chosen in ((self.rows, self.table.rows_by), (self.columns, self.table.columns_by)):
+        self.canvas.choose({self._at[each] for each in chosen if each in self._at})
+        for box, axis in ((self.rows, self.table.rows_by), (self.columns, self.table.columns_by)):
             box.configure(values=[NONE, *self.table.axes])
-            box.set(chosen or NONE)
+            box.set(axis or NONE)
         self._arrange()
 
     def _first(self) -> int:

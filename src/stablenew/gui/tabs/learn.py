@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tkinter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ttkbootstrap as ttk
@@ -143,7 +143,7 @@ class LearnTab(ttk.Frame):
         advice = AdviceOrders(apply=self._apply, make_card=self._make_card, try_next=self._try_next)
         self.advice = AdvicePage(self, window, self._advice_desk, advice)
         self.cards = CardsPage(self, window, lambda: self.show("advice"), self.prove)
-        self.proving = ProvePage(self, window, self._judged)
+        self.proving = ProvePage(self, window, self._judged, lambda: self.show("cards"))
         self._frames: Mapping[str, ttk.Frame] = {
             "design": self.design,
             "experiments": self.experiments,
@@ -172,8 +172,11 @@ class LearnTab(ttk.Frame):
         self.window.jobs.start(lambda: planned_proof(workspace, card), self._proof_planned)
 
     def _proof_planned(self, planned: PlannedProof) -> None:
-        if not planned.missing:
+        if not planned.missing and self.page == "cards" and self.winfo_viewable():
             self._judge(planned.proof)
+            return
+        if not planned.missing:
+            self._offer("The pairs are there.", "Judge them", lambda: self._judge(planned.proof), key="proof")
             return
         text = f"{planned.missing} pairs are to be made for this, with {planned.proof.backend}."
         make = Action(label="Make them", do=lambda: self._make_pairs(planned))
@@ -198,7 +201,12 @@ class LearnTab(ttk.Frame):
         self.window.notify(Notice(text=f"Card {done.card.name}: {said}", key="proof"))
         self.advice.changed()
         self.cards.choose(done.card.name)
-        self.show("cards")
+        if self.page == "prove":
+            self.show("cards")
+
+    def _offer(self, text: str, label: str, do: Callable[[], None], *, key: str) -> None:
+        """Say that something is there which the person asked for and went on from: they are not taken away by it."""
+        self.window.notify(Notice(text=text, actions=(Action(label=label, do=do),), key=key))
 
     def _offer_judging(self, run_id: str) -> None:
         proof = self._to_judge
@@ -211,7 +219,8 @@ class LearnTab(ttk.Frame):
 
     def _stored(self, experiment: Experiment) -> None:
         self.experiments.choose(experiment.experiment_id)
-        self.show("experiments")
+        if self.page == "design":
+            self.show("experiments")
 
     def _started(self, experiment_id: str) -> None:
         self.experiments.choose(experiment_id)
@@ -236,9 +245,17 @@ class LearnTab(ttk.Frame):
             return
         self.window.notify(Notice(text=f"Card {made.card.name}: {made.said}", severity="good", key="card"))
         self.cards.choose(made.card.name)
-        self.show("cards")
+        if self.page == "advice":
+            self.show("cards")
 
     def _try_next(self, cells: Sequence[Mapping[str, Any]]) -> None:
+        if self.page == "advice" and self.winfo_viewable():
+            self._design_cells(cells)
+        else:
+            self._offer("What to try next is found.", "Design it", lambda: self._design_cells(cells), key="next")
+
+    def _design_cells(self, cells: Sequence[Mapping[str, Any]]) -> None:
+        self.window.select(KEY)
         self.design.take_cells(cells)
         self.show("design")
 

@@ -32,14 +32,20 @@ BUTTONS: tuple[tuple[str, Answer, tuple[str, ...]], ...] = (
 
 
 class ProvePage(ttk.Frame):
-    """Asks pair by pair. `ended` is told what came of it, also where the person stopped early."""
+    """Asks pair by pair. `ended` is told what came of it, also when stopped early; `left` where nothing did."""
 
-    def __init__(self, master: tkinter.Misc, window: StableNewGUI, ended: Callable[[Conclusion], None]) -> None:
+    def __init__(
+        self,
+        master: tkinter.Misc,
+        window: StableNewGUI,
+        ended: Callable[[Conclusion], None],
+        left: Callable[[], None],
+    ) -> None:
         px = window.theme.px
         super().__init__(master, padding=(px(16), px(12), px(16), px(8)))
-        self._window, self._ended = window, ended
+        self._window, self._ended, self._left = window, ended, left
         self._judging: Judging | None = None
-        self._waiting = False
+        self._waiting = self._leaving = False
         self._since = 0.0
         self.pair = Pair()
         self.loader = PictureLoader(window.bridge.call, self._ready)
@@ -50,6 +56,7 @@ class ProvePage(ttk.Frame):
         """Ask about the pairs of `proof`, from the first that was not answered."""
         workspace, who = self._window.workspace, self._window.ratings.who
         self._judging, self.pair = None, Pair()
+        self._waiting = self._leaving = False
         self._show()
 
         def opened() -> tuple[Judging, Pair]:
@@ -76,19 +83,23 @@ class ProvePage(ttk.Frame):
         judging = self._judging
         if judging is not None and not self.pair.over:
             decided_ms = round((time.monotonic() - self._since) * 1000)
-            self._work(lambda: judging.answer(answer, decided_ms))
+            self._work(judging, lambda: judging.answer(answer, decided_ms))
 
     def undo(self) -> None:
         """Take the last answer back."""
         if self._judging is not None:
-            self._work(self._judging.undo)
+            self._work(self._judging, self._judging.undo)
 
     def leave(self) -> None:
-        """End the sitting: what was found so far is kept with the card."""
-        judging = self._judging
-        if judging is not None and not self._waiting:
-            self._judging = None
-            self._window.jobs.start(judging.conclude, self._ended)
+        """End the sitting, once the answer on its way is on disk: what was found so far is kept with the card."""
+        judging, self._leaving = self._judging, True
+        if self._waiting:
+            return
+        self._judging = None
+        if judging is None:
+            self._left()  # nothing could be opened, or what was found is being kept already
+        else:
+            self._window.jobs.start(judging.conclude, self._ended, failed=self._not_kept)
 
     # Parts.
 
@@ -121,22 +132,29 @@ class ProvePage(ttk.Frame):
 
     def _opened(self, found: tuple[Judging, Pair]) -> None:
         self._judging = found[0]
-        self._take(found[1])
+        self._take(found[0], found[1])
         self.table.focus_set()
 
-    def _work(self, work: Callable[[], Pair]) -> None:
+    def _work(self, judging: Judging, work: Callable[[], Pair]) -> None:
         if not self._waiting:
             self._waiting = True
-            self._window.jobs.start(work, self._take, failed=self._failed)
+            self._window.jobs.start(work, partial(self._take, judging), failed=partial(self._failed, judging))
 
-    def _failed(self, exc: Exception) -> None:
-        self._waiting = False
+    def _failed(self, judging: Judging, exc: Exception) -> None:
+        if judging is self._judging:
+            self._waiting = self._leaving = False
         self._window.report(exc)
 
-    def _take(self, pair: Pair) -> None:
+    def _not_kept(self, exc: Exception) -> None:
+        self._window.report(exc)
+        self._left()
+
+    def _take(self, judging: Judging, pair: Pair) -> None:
+        if judging is not self._judging:
+            return  # of a sitting before this one
         self._waiting = False
         self.pair, self._since = pair, time.monotonic()
-        if pair.over:
+        if pair.over or self._leaving:
             self.leave()
         self._show()
 

@@ -113,6 +113,7 @@ class RatePage(ttk.Frame):
     def begin(self, experiment_id: str) -> None:
         """Read the rows of the experiment, and show the first."""
         self.experiment_id, self.sitting = experiment_id, Sitting()
+        self._put_tiles_away()
         self.done.pack_forget()
         self.prompt.configure(text="Reading …")
         who, root = self._window.ratings.who, self._window.workspace.root
@@ -231,8 +232,7 @@ class RatePage(ttk.Frame):
     def _begin_row(self, sitting: Sitting) -> None:
         self.sitting, self.large = sitting, False
         self._since = time.monotonic()
-        for tile in self._tiles:
-            tile.destroy()
+        self._put_tiles_away()
         row = sitting.row
         pictures = row.pictures if row is not None else ()
         self._tiles = [
@@ -248,6 +248,11 @@ class RatePage(ttk.Frame):
         self.hint.configure(text=break_hint(standing(self._said[-RECENT:])))
         self._arrange()
         self._show()
+
+    def _put_tiles_away(self) -> None:
+        for tile in self._tiles:
+            tile.destroy()
+        self._tiles = []
 
     def _show_end(self) -> None:
         self.prompt.configure(text="")

@@ -236,6 +236,7 @@ class RunOrders:
         self._window.jobs.start(
             lambda: ProposeSettings(settings=read_preset(workspace, name).settings, origin=f"preset {name}"),
             self._window.send,
+            key="proposal",
         )
 
     def save_preset(self, name: str, replace: bool = False) -> None:
@@ -296,7 +297,7 @@ class RunOrders:
 
     def propose_picture(self, path: Path) -> None:
         """Show the settings that a picture carries."""
-        self._window.jobs.start(lambda: read_proposal(path), self._window.send)
+        self._window.jobs.start(lambda: read_proposal(path), self._window.send, key="proposal")
 
     def _take(self, proposal: ProposeSettings, found: Difference, with_prompt: bool) -> None:
         if found.changes:
