@@ -102,6 +102,12 @@ class Hand:
             self.window.jobs.start(lambda: all_free.wait(PATIENCE_S), back.append)
         self.wait(lambda: len(back) == THREADS, "the jobs")
 
+    def wait_library(self) -> None:
+        """Let the window live until what was asked of the index so far is answered (long answers: their first piece)."""
+        back: list[object] = []
+        self.window.library.ask(lambda index: True, back.append, failed=self.window.report)
+        self.wait(lambda: back, "the index")
+
     def wait_closed(self) -> None:
         """Let the window live until it is gone."""
         until = time.monotonic() + PATIENCE_S
@@ -186,18 +192,24 @@ class Hand:
 
 
 class Held:
-    """Does what it stands for, and keeps the result of the first time until it is let go."""
+    """Does what it stands for, and keeps the first result until it is let go; or waits `before` it is done."""
 
-    def __init__(self, does: Callable[..., Any]) -> None:
+    def __init__(self, does: Callable[..., Any], *, before: bool = False) -> None:
         self.begun, self.free = threading.Event(), threading.Event()
-        self._does = does
+        self._does, self._before = does, before
 
-    def __call__(self, *asked: Any) -> Any:
-        result = self._does(*asked)
-        if not self.begun.is_set():
-            self.begun.set()
-            assert self.free.wait(PATIENCE_S)
+    def __call__(self, *asked: Any, **named: Any) -> Any:
+        first = not self.begun.is_set()
+        if first and self._before:
+            self._wait()
+        result = self._does(*asked, **named)
+        if first and not self._before:
+            self._wait()
         return result
+
+    def _wait(self) -> None:
+        self.begun.set()
+        assert self.free.wait(PATIENCE_S)
 
 
 _KEYSYMS = {

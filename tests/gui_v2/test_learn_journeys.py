@@ -26,12 +26,14 @@ from stablenew.gui.tabs.learn_proof import Pair
 from stablenew.gui.tabs.learn_rate import read_rows
 from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card, make_card
+from stablenew.learning.experiment_state import ExperimentState
 from stablenew.learning.experiments import list_experiments, new_experiment, records_of_experiment, save_experiment
 from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
 from stablenew.learning.learning_plan import make_learning_plan
 from stablenew.learning.rating_fold import valid
 from stablenew.learning.recommendation import Purpose, Recommendation
 from stablenew.learning.record_index import RecordIndex
+from stablenew.learning.recorded_picture import picture_of
 from stablenew.learning.settings_map import SettingsMap
 from stablenew.pipeline.card_exports import export_card
 from stablenew.pipeline.next_cells import cells_to_try
@@ -768,3 +770,74 @@ def test_what_comes_late_takes_nobody_away_from_where_they_are(
     hand.click(hand.find("Design it"))
     hand.wait(lambda: tab.page == "design" and tab.design.designed, "the design")
     assert "2 cells" in tab.design.estimate.cget("text")
+
+
+def test_stars_are_counted_also_where_the_disk_is_slow(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read from disk is read when they are there, and not when they were given."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    hand.wait(lambda: tab.experiments._due is None, "the last counting of the run")
+    monkeypatch.setattr("stablenew.gui.tabs.learn_experiments.READ_AFTER_MS", 0)
+    held = Held(hand.window._desk._writer.append, before=True)
+    monkeypatch.setattr(hand.window._desk._writer, "append", held)
+    with RecordIndex.of(workspace) as index:
+        record = next(iter(index.records()))
+    hand.window.ratings.say(picture_of(record), "review", score=4)  # type: ignore[arg-type]
+    hand.wait(held.begun.is_set, "the disk")
+    hand.settle()
+    hand.wait_library()
+    held.free.set()
+    hand.wait(lambda: tab.experiments.chosen and tab.experiments.chosen.rated == 1, "the stars")
+
+
+def test_nothing_is_done_with_advice_about_something_else(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another question was chosen and its answer takes a while: what is still shown cannot be applied for it."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    with RecordIndex.of(workspace) as index:
+        record = next(iter(index.records()))
+    hand.window.ratings.say(picture_of(record), "review", score=4)  # type: ignore[arg-type]
+    hand.wait(lambda: said(workspace), "the stars on disk")
+    hand.click(tab.page_buttons["advice"])
+    hand.wait(lambda: tab.advice.advice and tab.advice.advice.enough, "the advice")
+    held = Held(tab.advice._desk.recommend)
+    monkeypatch.setattr(tab.advice._desk, "recommend", held)
+    tab.advice.bar.fields[3].set("good pictures sooner")
+    tab.advice.bar.fields[3].event_generate("<<ComboboxSelected>>")
+    hand.settle()
+    states = [str(each.cget("state")) for each in (tab.advice.apply_button, tab.advice.card_button)]
+    hand.wait(held.begun.is_set, "the question")
+    held.free.set()
+    hand.wait(lambda: str(tab.advice.apply_button.cget("state")) == "normal", "the answer")
+    assert states == ["disabled", "disabled"]
+
+
+def test_a_count_that_comes_during_a_reading_is_not_lost_to_it(
+    open_window: OpenWindow, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an experiment stood when the list was read is older than what was counted since."""
+    plan = make_learning_plan(baseline=PipelineConfig(), prompts=["a red house"], settings={"steps": [10, 20]})
+    save_experiment(workspace, new_experiment(plan, backend="fake"))
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    page = tab.experiments
+    hand.click(tab.page_buttons["experiments"])
+    hand.wait(lambda: page.chosen, "the experiment")
+    older = page.chosen
+    assert older is not None
+    newer = dataclasses.replace(older, rows=older.rows + 1)
+
+    def between(index: RecordIndex, workspace: Workspace) -> Iterator[ExperimentState]:
+        yield older
+        hand.window.bridge.call(lambda: page._counted(newer))
+
+    monkeypatch.setattr("stablenew.gui.tabs.learn_experiments.read_states", between)
+    page.read()
+    hand.wait(lambda: page.states is page._coming, "the list")
+    assert page.chosen is newer

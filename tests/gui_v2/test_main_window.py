@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from stablenew.gui.state import read_state
+import pytest
+
+from stablenew.gui.state import WindowState, read_state, write_state
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import PATIENCE_S, Hand
 
 
 def test_the_window_opens_on_its_backend(open_window: Callable[..., Hand], shot: Callable[..., Path]) -> None:
@@ -27,3 +30,27 @@ def test_light_and_dark_are_remembered(open_window: Callable[..., Hand], workspa
     hand.put_away()
     assert read_state(workspace).theme == "dark"
     assert open_window().window.theme.dark
+
+
+def test_what_is_remembered_at_the_end_is_the_newest(
+    open_window: Callable[..., Hand], workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older memory that is still on its way to the disk when the window closes does not come after it."""
+    begun, over = threading.Event(), threading.Event()
+
+    def slow(workspace: Workspace, state: WindowState) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            over.wait(1)  # the window is gone by then, or waits for this
+        write_state(workspace, state)
+        if threading.current_thread() is not threading.main_thread():
+            over.set()
+
+    monkeypatch.setattr("stablenew.gui.main_window.write_state", slow)
+    hand = open_window()
+    hand.window.remember("mine", {"is": "older"})
+    hand.wait(begun.is_set, "the writing of it")
+    hand.window.remember("mine", {"is": "newest"})
+    hand.put_away()
+    assert over.wait(PATIENCE_S)
+    assert read_state(workspace).tabs["mine"] == {"is": "newest"}

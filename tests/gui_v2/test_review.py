@@ -574,9 +574,7 @@ def test_a_run_can_be_chosen_above_once_it_is_over(open_window: Open, workspace:
     box = tab.bar.children["run"]
     start_run(hand, workspace, learning=True)
     hand.wait(lambda: any(isinstance(event, RunStarted) for event in hand.window._so_far), "the run")
-    asked: list[object] = []
-    hand.window.library.ask(lambda index: True, asked.append, failed=hand.window.report)
-    hand.wait(lambda: asked, "the answer to what was asked when the run began")
+    hand.wait_library()
     assert "live" not in box.cget("values")
     may_paint.set()
     hand.wait(lambda: "live" in box.cget("values"), "the run in Review")

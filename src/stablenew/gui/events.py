@@ -58,9 +58,14 @@ class ThemeChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsChanged:
-    """Something was said about these records, or taken back."""
+    """Something was said about these records, or taken back. The window's book knows it, the disk does not yet."""
 
     record_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatingsStored:
+    """All that was said is on disk: what is read from there can be read anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

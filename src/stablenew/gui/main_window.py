@@ -35,6 +35,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import threading
 import tkinter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -77,6 +78,7 @@ from stablenew.gui.events import (
     OpenRun,
     ProposeSettings,
     RatingsChanged,
+    RatingsStored,
     ResumeRun,
     ThemeChanged,
 )
@@ -192,6 +194,7 @@ class StableNewGUI:
         self._advanced: ExperimentAdvanced | None = None
         self._ending, self._asked_to_close = False, 0
         self._unsaved: str | None = None
+        self._one_writes = threading.Lock()
         calm_wheel(self.root)
         self._lay_out()
         self.bridge.start()
@@ -356,6 +359,7 @@ class StableNewGUI:
         if not why:
             self._warned = False
             self.notices.drop("ratings")
+            self._handle(RatingsStored())
             return
         text = f"{unsaved} of your ratings could not be saved yet: {why}"
         again = Action(label="Try again", do=self._desk.try_again)
@@ -461,8 +465,12 @@ class StableNewGUI:
 
     def _save_state(self) -> None:
         self._unsaved = None
-        state = self.state
-        self.jobs.start(lambda: write_state(self.workspace, state), key="window state")
+        self.jobs.start(self._write_state, key="window state")
+
+    def _write_state(self) -> None:
+        """Any thread; whichever comes last writes the newest."""
+        with self._one_writes:
+            write_state(self.workspace, self.state)
 
     def _report_callback(self, _: type[BaseException], exc: BaseException, trace: TracebackType | None = None) -> None:
         self.report(exc.with_traceback(trace))
@@ -485,7 +493,7 @@ class StableNewGUI:
         if self._unsaved is not None:
             self.root.after_cancel(self._unsaved)
         try:
-            write_state(self.workspace, self.state)
+            self._write_state()
         except OSError as exc:
             log.warning("the window's settings could not be stored", error=describe_os_error(exc))
         for pending in self.root.tk.splitlist(self.root.tk.call("after", "info")):

@@ -13,7 +13,7 @@ from stablenew.controller.events import RecordLost, RunFailed, RunFinished, RunS
 from stablenew.errors import InputError
 from stablenew.gui.context_menu import SEPARATOR, Entry, context_menu, copy
 from stablenew.gui.desktop import open_with_desktop
-from stablenew.gui.events import OpenGrid, OpenRun, RatingsChanged, RecordWritten, ResumeRun, ThemeChanged
+from stablenew.gui.events import OpenGrid, OpenRun, RatingsStored, RecordWritten, ResumeRun, ThemeChanged
 from stablenew.gui.scrolling import scrolled
 from stablenew.learning.index_query import Group
 from stablenew.learning.record_index import RecordIndex
@@ -119,7 +119,7 @@ class RecentRuns(ttk.Frame):
         """Read anew where the event says that something changed."""
         if isinstance(event, ThemeChanged):
             self.recolour()
-        elif isinstance(event, (RunStarted, RunFinished, RunFailed, RecordLost, RatingsChanged, RecordWritten)):
+        elif isinstance(event, (RunStarted, RunFinished, RunFailed, RecordLost, RatingsStored, RecordWritten)):
             self.read_soon(WHILE_RUNNING_MS if isinstance(event, RecordWritten) else READ_AFTER_MS)
 
     def read_soon(self, after_ms: int = READ_AFTER_MS) -> None:

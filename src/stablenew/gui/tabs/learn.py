@@ -10,7 +10,7 @@ import ttkbootstrap as ttk
 
 from stablenew.controller.advice_desk import AdviceDesk
 from stablenew.controller.events import ExperimentAdvanced, RunFailed, RunFinished, StateChanged
-from stablenew.gui.events import BackendChanged, OpenExperiment, RatingsChanged, ThemeChanged
+from stablenew.gui.events import BackendChanged, OpenExperiment, RatingsStored, ThemeChanged
 from stablenew.gui.notices import Action, Notice
 from stablenew.gui.tabs.learn_advice import AdviceOrders, AdvicePage, propose_advice
 from stablenew.gui.tabs.learn_cards import CardsPage
@@ -76,7 +76,7 @@ class LearnTab(ttk.Frame):
             self._offer_judging(event.run_id or "")
         elif isinstance(event, ExperimentAdvanced):
             self.experiments.count_soon(event.experiment_id)
-        elif isinstance(event, RatingsChanged):
+        elif isinstance(event, RatingsStored):
             self.experiments.read_soon()
             self.advice.changed()
         elif isinstance(event, BackendChanged):

@@ -94,7 +94,7 @@ class AdvicePage(ttk.Frame):
         super().__init__(master)
         self._window, self._desk, self._orders = window, desk, orders
         self.advice: Recommendation | None = None
-        self._asked: Context | None = None
+        self._about: Context | None = None
         self._stale = True
         self._due: str | None = None
         self._charts: list[IntervalChart | CurveChart] = []
@@ -119,12 +119,18 @@ class AdvicePage(ttk.Frame):
     def look_at(self, experiment_id: str) -> None:
         """Ask about that experiment alone."""
         self.bar.look_at(experiment_id)
-        self.changed()
+        self._asked_otherwise()
 
     def changed(self) -> None:
         """Records or ratings changed: what is shown may not hold any more."""
         self._stale = True
         self.ask_soon()
+
+    def _asked_otherwise(self) -> None:
+        """What is shown is about something else until there is an answer: nothing is done with it."""
+        self._window.jobs.drop("next batch")
+        self._arrange()
+        self.changed()
 
     def ask_soon(self) -> None:
         """Ask anew, once for many changes; not while nobody sees it."""
@@ -134,12 +140,12 @@ class AdvicePage(ttk.Frame):
     def ask(self) -> None:
         """Ask for advice anew."""
         self._due, self._stale = None, False
-        context = self._asked = self.bar.context
+        context = self.bar.context
         desk, question = self._desk, question_of(context, self._window.ratings.who)
         self.said.configure(text="Working it out …")
         self._window.jobs.start(
             lambda: desk.recommend(question, purpose=context.purpose),
-            self._take,
+            partial(self._take, context),
             failed=self._failed,
             key="advice",
         )
@@ -170,7 +176,7 @@ class AdvicePage(ttk.Frame):
     def _lay_out_head(self, px: Callable[[float], int]) -> None:
         head = ttk.Frame(self, padding=(px(16), px(8)))
         head.pack(fill="x")
-        self.bar = ContextBar(head, self._window.theme, self.changed)
+        self.bar = ContextBar(head, self._window.theme, self._asked_otherwise)
         self.bar.pack(side="left")
         self.said = ttk.Label(head, style="Muted.TLabel")
         self.said.pack(side="left")
@@ -212,8 +218,8 @@ class AdvicePage(ttk.Frame):
 
     # What is seen.
 
-    def _take(self, advice: Recommendation) -> None:
-        self.advice = advice
+    def _take(self, context: Context, advice: Recommendation) -> None:
+        self.advice, self._about = advice, context
         self.said.configure(text="")
         left, right = self._anew()
         self._show_advice(left, advice)
@@ -310,7 +316,7 @@ class AdvicePage(ttk.Frame):
         self.map.choose(self._pair if self._pair is not None and set(self._pair) <= set(names) else first)
 
     def _ask_map(self, pair: tuple[str, str]) -> None:
-        context, desk, panel = self._asked or self.bar.context, self._desk, self.map
+        context, desk, panel = self._about or self.bar.context, self._desk, self.map
         question = question_of(context, self._window.ratings.who)
         self._window.jobs.start(
             lambda: desk.settings_map(question, pair),
@@ -331,7 +337,7 @@ class AdvicePage(ttk.Frame):
 
     def _arrange(self) -> None:
         advice = self.advice
-        able = advice is not None and advice.enough
+        able = advice is not None and advice.enough and self._about == self.bar.context
         self.apply_button.configure(state="normal" if able and advice and advice.changes else "disabled")
         whole = self.bar.context.experiment_id is None
         self.card_button.configure(state="normal" if able and whole else "disabled")

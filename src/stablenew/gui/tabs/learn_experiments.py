@@ -132,6 +132,8 @@ class ExperimentsPage(ttk.Frame):
 
     def _counted(self, state: ExperimentState) -> None:
         name = state.experiment.experiment_id
+        if name in self._coming:
+            self._coming[name] = state  # read before this, and not shown yet
         if name in self.states:
             self.states[name] = state
             self.table.item(name, values=_list_row(state))

@@ -79,7 +79,7 @@ class PackChoice(ttk.Frame):
         self._paths[str(path)] = path
         self.table.insert("", "end", str(path), text=path.stem)
         workspace = self._window.workspace
-        self._window.jobs.start(lambda: look_at_pack(path, workspace), self._looked)
+        self._window.jobs.start(lambda: look_at_pack(path, workspace), self._looked, key=f"look for learn at {path}")
 
     def _looked(self, look: PackLook) -> None:
         if self.table.exists(str(look.path)):
