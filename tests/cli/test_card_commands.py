@@ -193,6 +193,7 @@ def test_taste_travels_and_fades(run, workspace: Workspace, tmp_path: Path) -> N
     assert (tmp_path / "both.json").read_bytes() == (tmp_path / "mine.json").read_bytes()
     assert "this workspace's own" in run("taste", "import", "both.json").stdout
     other = str(tmp_path / "other")
+    assert "pictures, new" in run("taste", "import", "both.json", "--dry-run", "--workspace", other).stdout
     assert "1 rated pictures, new" in run("taste", "import", "both.json", "--workspace", other).stdout
     source = run("taste", "list", "--workspace", other).stdout.partition(":")[0]
     run("taste", "forget", source, "--workspace", other)

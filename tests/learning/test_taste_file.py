@@ -30,6 +30,7 @@ from stablenew.learning.taste_store import (
     import_taste,
     imported_taste,
     taste_evidence,
+    would_import,
     write_taste_file,
 )
 from stablenew.workspace import Workspace
@@ -211,6 +212,18 @@ def test_imported_statistics_are_weak_evidence(rated: Workspace, tmp_path: Path)
     assert taste_evidence(other) == []
     with pytest.raises(NotFound):
         forget_taste(other, source_id)
+
+
+def test_what_an_import_would_add_is_said_without_adding_it(rated: Workspace, tmp_path: Path) -> None:
+    """New, then known already, as the import itself says it; and our own coming back adds nothing."""
+    path, other = tmp_path / "ana.json", Workspace(root=tmp_path / "other")
+    write_taste_file(path, export_taste(rated, now=NOW))
+    expected = would_import(other, path)
+    assert [each.adds for each in expected] == [True]
+    assert imported_taste(other).sources == {}
+    assert import_taste(other, path) == expected
+    assert [(each.said, each.adds) for each in would_import(other, path)] == [("known already", False)]
+    assert [each.adds for each in would_import(rated, path)] == [False]
 
 
 def test_ones_own_statistics_do_not_come_back_as_somebody_elses(rated: Workspace, tmp_path: Path) -> None:

@@ -93,12 +93,13 @@ def merge(first: Path, second: Path, output: Path, replace: bool) -> None:
 
 @taste.command("import")
 @click.argument("file", type=_FILE)
+@click.option("--dry-run", is_flag=True, help="Say what it would add, and add nothing.")
 @workspace_option
-def import_command(file: Path, workspace: Workspace) -> None:
+def import_command(file: Path, dry_run: bool, workspace: Workspace) -> None:
     """Take in the statistics of others as weak evidence; your own ratings always count more."""
-    from stablenew.learning.taste_store import import_taste
+    from stablenew.learning.taste_store import import_taste, would_import
 
-    for each in import_taste(workspace, file):
+    for each in (would_import if dry_run else import_taste)(workspace, file):
         click.echo(f"{each.source_id[:8]}: {each.ratings:,} rated pictures, {each.said}")
 
 

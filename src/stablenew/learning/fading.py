@@ -39,7 +39,7 @@ def fade(workspace: Workspace, before: str, factor: float = FACTOR, *, now: date
     """
     moment = _moment(before)
     if not 0 < factor <= 1:
-        raise InputError(f"--factor {factor:g} is not above 0 and at most 1: 0.3 lets old ratings count 30 %")
+        raise InputError(f"a factor of {factor:g} is not above 0 and at most 1: 0.3 lets old ratings count 30 %")
     made = now or datetime.now(UTC)
     fading = Fading(
         fading_id=uuid.uuid4().hex, made_at=rating_time(made), before=rating_time(moment), factor=float(factor)
@@ -93,5 +93,5 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise InputError(f"{text!r} is no day: write --before 2026-11-22") from exc
+        raise InputError(f"{text!r} is no day: write 2026-11-22") from exc
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,6 +51,11 @@ class Imported:
     ratings: int
     said: str
 
+    @property
+    def adds(self) -> bool:
+        """Whether anything of it was not here before."""
+        return self.said in ("new", "newer")
+
 
 def export_taste(
     workspace: Workspace, *, who: str | None = None, with_others: bool = False, now: datetime | None = None
@@ -84,23 +90,35 @@ def import_taste(workspace: Workspace, path: Path) -> list[Imported]:
     Our own statistics coming back are passed over: they are here already. Raises InputError.
     """
     done = []
+    for each, kept in _compared(workspace, path):
+        if kept is not None:
+            target = _source_path(workspace, each.source_id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, taste_file_bytes(kept), durable=True)
+        done.append(each)
+    return done
+
+
+def would_import(workspace: Workspace, path: Path) -> list[Imported]:
+    """What `import_taste` would do with each source of a taste file; nothing is kept. Raises InputError."""
+    return [each for each, _ in _compared(workspace, path)]
+
+
+def _compared(workspace: Workspace, path: Path) -> Iterator[tuple[Imported, TasteFile | None]]:
+    """Each source of a taste file with what is to be kept of it, None where that is nothing new."""
     own, others = _identity(workspace).source_id, imported_taste(workspace)
     for source_id, taste in read_taste_file(path).sources.items():
         if source_id == own:
-            done.append(Imported(source_id=source_id, ratings=taste.ratings, said="this workspace's own"))
+            yield Imported(source_id=source_id, ratings=taste.ratings, said="this workspace's own"), None
             continue
         known = others.sources.get(source_id)
         kept = merge_taste(
             TasteFile(sources={source_id: known} if known else {}), TasteFile(sources={source_id: taste})
         )
         if known is not None and kept.sources[source_id] == known:
-            done.append(Imported(source_id=source_id, ratings=known.ratings, said="known already"))
-            continue
-        target = _source_path(workspace, source_id)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, taste_file_bytes(kept), durable=True)
-        done.append(Imported(source_id=source_id, ratings=taste.ratings, said="newer" if known else "new"))
-    return done
+            yield Imported(source_id=source_id, ratings=known.ratings, said="known already"), None
+        else:
+            yield Imported(source_id=source_id, ratings=taste.ratings, said="newer" if known else "new"), kept
 
 
 def imported_taste(workspace: Workspace) -> TasteFile:
