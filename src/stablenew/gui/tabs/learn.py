@@ -142,7 +142,9 @@ class LearnTab(ttk.Frame):
         self.rating = RatePage(self, window, lambda: self.show("experiments"), self.see_advice)
         advice = AdviceOrders(apply=self._apply, make_card=self._make_card, try_next=self._try_next)
         self.advice = AdvicePage(self, window, self._advice_desk, advice)
-        self.cards = CardsPage(self, window, lambda: self.show("advice"), self.prove)
+        self.cards = CardsPage(
+            self, window, make=lambda: self.show("advice"), prove=self.prove, taste_changed=self.advice.changed
+        )
         self.proving = ProvePage(self, window, self._judged, lambda: self.show("cards"))
         self._frames: Mapping[str, ttk.Frame] = {
             "design": self.design,

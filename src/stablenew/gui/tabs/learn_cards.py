@@ -21,6 +21,7 @@ from stablenew.gui.scrolling import ScrollArea, scrolled
 from stablenew.gui.tabs.learn_charts import Bar, IntervalChart
 from stablenew.gui.tabs.learn_parts import Halves, add_heading, add_text
 from stablenew.gui.tabs.learn_strip import PictureStrip, ProofPicture
+from stablenew.gui.tabs.learn_taste import TasteMenu
 from stablenew.gui.tabs.learn_words import counted
 from stablenew.learning.card_store import card_history, list_cards
 from stablenew.learning.card_text import card_lines, evidence_line, history_lines, settings_rows, state_line
@@ -69,13 +70,22 @@ def propose_card(workspace: Workspace, name: str) -> ProposeSettings:
 
 
 class CardsPage(ttk.Frame):
-    """The list on the left, the chosen card on the right. `make` is called where the person wants one made."""
+    """The list on the left, the chosen card on the right.
+
+    `make` is called where the person wants one made, `taste_changed` where other evidence counts now.
+    """
 
     def __init__(
-        self, master: tkinter.Misc, window: StableNewGUI, make: Callable[[], None], prove: Callable[[TasteCard], None]
+        self,
+        master: tkinter.Misc,
+        window: StableNewGUI,
+        *,
+        make: Callable[[], None],
+        prove: Callable[[TasteCard], None],
+        taste_changed: Callable[[], None],
     ) -> None:
         super().__init__(master)
-        self._window, self._make, self._prove = window, make, prove
+        self._window, self._make, self._prove, self._taste_changed = window, make, prove, taste_changed
         self.looks: dict[str, CardLook] = {}
         self._wanted = ""
         self._chart: IntervalChart | None = None
@@ -123,6 +133,8 @@ class CardsPage(ttk.Frame):
         head.pack(fill="x", pady=(0, px(4)))
         ttk.Label(head, text="Taste cards", style="Heading.TLabel").pack(side="left")
         ttk.Button(head, text="Make one...", command=self._make, padding=(px(8), px(2))).pack(side="right")
+        self.taste = TasteMenu(head, self._window, self._taste_changed)
+        self.taste.button.pack(side="right", padx=(0, px(8)))
         body = ttk.Frame(left)
         body.pack(fill="both", expand=True)
         self.table = ttk.Treeview(body, columns=("state", "gain"), selectmode="browse")
