@@ -103,7 +103,7 @@ class Hand:
         self.wait(lambda: len(back) == THREADS, "the jobs")
 
     def wait_library(self) -> None:
-        """Let the window live until what was asked of the index so far is answered (long answers: their first piece)."""
+        """Let the window live until what was asked of the index is answered (of long answers the first piece)."""
         back: list[object] = []
         self.window.library.ask(lambda index: True, back.append, failed=self.window.report)
         self.wait(lambda: back, "the index")
