@@ -33,7 +33,7 @@ from stablenew.gui.tabs.learn_draft import (
 )
 from stablenew.gui.tabs.learn_fold import ExperimentView
 from stablenew.gui.tabs.learn_map import cut
-from stablenew.gui.tabs.learn_pairs import first_pair, mappable, pair_after, pair_table
+from stablenew.gui.tabs.learn_pairs import PairCell, cell_lines, first_pair, mappable, pair_after, pair_table
 from stablenew.gui.tabs.learn_sitting import (
     Sitting,
     answered,
@@ -301,12 +301,23 @@ def test_a_cell_says_its_mean_and_how_many_or_what_is_missing() -> None:
     table = pair_table(mapped(A10=(0.5, 0.1), B20=(-0.25, 0.2)), 9, 9)
     measured, unmatched = table.cells[0]
     untested, below = table.cells[1]
-    assert (measured.said, measured.spread, measured.below) == ("+0.5", "±0.2", "3 pictures")
+    assert (measured.said, measured.spread, measured.pictures) == ("+0.5", "±0.2", 3)
     assert (measured.tint, measured.sure) == (0.5, True)
     assert (below.tint, below.sure) == (-0.25, False)
-    assert (unmatched.said, unmatched.below, unmatched.tint) == ("no match", "1 picture", None)
-    assert (untested.said, untested.below, untested.tint) == ("not tested", "", None)
+    assert (unmatched.said, unmatched.pictures, unmatched.tint) == ("no match", 1, None)
+    assert (untested.said, untested.pictures, untested.tint) == ("not tested", 0, None)
     assert table.left_out == ""
+
+
+def test_a_narrow_cell_has_its_spread_below_and_words_as_far_as_they_fit() -> None:
+    """Beside the mean where there is room; at the least the number of pictures."""
+    cell = PairCell(said="+0.5", spread="±0.2", pictures=1200, tint=0.5)
+    assert cell_lines(cell, lambda _: True, wide=True) == ("+0.5 ±0.2", "1,200 pictures")
+    assert cell_lines(cell, lambda _: True, wide=False) == ("+0.5", "±0.2 · 1,200")
+    assert cell_lines(cell, lambda _: False, wide=False) == ("+0.5", "1,200")
+    alone = PairCell(said="+0.5", pictures=1, tint=0.5)
+    assert cell_lines(alone, lambda _: True, wide=False) == ("+0.5", "1 picture")
+    assert cell_lines(PairCell(said="not tested"), lambda _: True, wide=False) == ("not tested", "")
 
 
 def test_the_strongest_cell_of_large_differences_has_the_full_colour() -> None:

@@ -10,7 +10,7 @@ from tkinter import font as tkfont
 import ttkbootstrap as ttk
 
 from stablenew.gui.colours import mixed, readable_on
-from stablenew.gui.tabs.learn_pairs import PairCell, PairTable, pair_after, pair_table
+from stablenew.gui.tabs.learn_pairs import PairCell, PairTable, cell_lines, pair_after, pair_table
 from stablenew.gui.tabs.learn_parts import add_text
 from stablenew.gui.theme import HEADING, SMALL, Theme
 from stablenew.learning.card_text import value_text
@@ -20,7 +20,7 @@ MAP_READ = (
     "Stars above the mean of matched pictures, with 95 %: same prompt and seed, nothing else different. "
     "Bold: 0 is outside."
 )
-ROW, HEAD, LEAST, ROOMY, LABEL, GAP = 40, 24, 70, 96, 110, 2
+ROW, HEAD, LEAST, ROOMY, LABEL, GAP = 40, 24, 76, 96, 110, 2
 """Logical pixels: a row, the values above, the least width of a column, that with its spread, the values beside."""
 ROWS_MAX = 16
 TINT = 0.5
@@ -83,20 +83,19 @@ class HeatTable(tkinter.Canvas):
 
     def _cell(self, cell: PairCell, x: float, y: float, width: float) -> None:
         palette, px = self._theme.palette, self._theme.px
-        ground, ink, muted = palette.background, palette.muted, palette.muted
+        ground, ink = palette.background, palette.muted
         if cell.tint is not None:
             towards = palette.accent if cell.tint > 0 else palette.warning
             ground = mixed(palette.field, towards, TINT * min(1.0, abs(cell.tint)))
-            ink = muted = readable_on(ground)
+            ink = readable_on(ground)
         line = palette.border if cell.tint is None else ""
         self.create_rectangle(x, y, x + width - px(GAP), y + px(ROW - GAP), fill=ground, outline=line)
         middle, centre = x + (width - px(GAP)) / 2, y + px(ROW - GAP) / 2
-        said = f"{cell.said} {cell.spread}".strip() if width >= px(ROOMY) else cell.said
+        small = tkfont.nametofont(SMALL, root=self)
+        above, below = cell_lines(cell, lambda text: small.measure(text) <= width - px(4), wide=width >= px(ROOMY))
         font = SMALL if cell.tint is None else HEADING if cell.sure else "TkDefaultFont"
-        self._text(middle, centre - (px(7) if cell.below else 0), said, ink, font)
-        if cell.below:
-            whole = tkfont.nametofont(SMALL, root=self).measure(cell.below) <= width - px(4)
-            self._text(middle, centre + px(9), cell.below if whole else cell.below.split()[0], muted, SMALL)
+        self._text(middle, centre - (px(7) if below else 0), above, ink, font)
+        self._text(middle, centre + px(9), below, ink, SMALL)
 
     def _text(self, x: float, y: float, text: str, ink: str, font: str = "TkDefaultFont") -> None:
         self.create_text(x, y, text=text, fill=ink, font=font)

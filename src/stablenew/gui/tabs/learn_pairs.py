@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,14 @@ FULL_TINT_STARS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairCell:
-    """What stands in a cell: `said` and `below`, and how far above (1) or below (-1) the mean its colour is.
+    """What a cell says, of how many pictures, and how far above (1) or below (-1) the mean its colour is.
 
-    `sure`: its 95 % interval does not hold 0. `tint` is None where nothing was measured.
+    `spread` is half the 95 % interval, `sure` where that does not hold 0. `tint` is None where nothing was measured.
     """
 
     said: str
-    below: str = ""
     spread: str = ""
+    pictures: int = 0
     tint: float | None = None
     sure: bool = False
 
@@ -38,6 +38,18 @@ class PairTable:
     columns: tuple[Any, ...] = ()
     cells: tuple[tuple[PairCell, ...], ...] = ()
     left_out: str = ""
+
+
+def cell_lines(cell: PairCell, fits: Callable[[str], bool], *, wide: bool) -> tuple[str, str]:
+    """The two lines of a cell; the spread goes below where the cell is not `wide`. `fits` tells of a lower line."""
+    if wide:
+        above, options = f"{cell.said} {cell.spread}".strip(), [counted(cell.pictures, "picture")]
+    else:
+        options = [f"{cell.spread} · {cell.pictures:,}"] if cell.spread else [counted(cell.pictures, "picture")]
+        above = cell.said
+    if not cell.pictures:
+        return above, ""
+    return above, next(filter(fits, options), f"{cell.pictures:,}")
 
 
 def mappable(effects: Iterable[SettingEffect]) -> tuple[str, ...]:
@@ -97,12 +109,12 @@ def _cell(found: SettingsMap, first: Any, second: Any, full: float) -> PairCell:
     if not rated:
         return PairCell(said="not tested")
     if cell is None:
-        return PairCell(said="no match", below=counted(rated, "picture"))
+        return PairCell(said="no match", pictures=rated)
     margin = None if cell.error is None else Z95 * cell.error
     return PairCell(
         said=f"{cell.mean:+.1f}",
         spread="" if margin is None else f"±{margin:.1f}",
-        below=counted(cell.images, "picture"),
+        pictures=cell.images,
         tint=cell.mean / full,
         sure=margin is not None and abs(cell.mean) > margin,
     )
