@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageGrab
 
 from stablenew.app import App, AppOptions, open_app
-from stablenew.backends.base import Backend
+from stablenew.backends.base import Backend, StageRequest
 from stablenew.gui.events import BackendChoice
 from stablenew.gui.jobs import THREADS
 from stablenew.gui.state import WindowState, read_state, write_state
@@ -146,11 +146,14 @@ class Hand:
         self.settle()
 
     def find(self, text: str, kind: str = "", under: tkinter.Misc | None = None) -> Any:
-        """The one visible widget that shows `text`. Raises AssertionError when there is none."""
-        found = [each for each in self.all(under) if _text(each) == text and each.winfo_ismapped()]
-        found = [each for each in found if not kind or each.winfo_class() == kind]
-        assert found, f"nothing shows {text!r}; there is {sorted({_text(each) for each in self.all(under)})}"
-        return found[0]
+        """The one visible widget that shows `text`, waited for. Raises AssertionError when none comes."""
+
+        def found() -> Any:
+            shown = (each for each in self.all(under) if _text(each) == text and each.winfo_ismapped())
+            return next((each for each in shown if not kind or each.winfo_class() == kind), None)
+
+        self.wait(lambda: found() is not None, f"a widget that shows {text!r}")
+        return found()
 
     def shows(self, text: str) -> bool:
         """Whether a visible widget shows exactly this."""
@@ -162,6 +165,18 @@ class Hand:
         yield top
         for child in top.winfo_children():
             yield from self.all(child)
+
+    def entry(self) -> Any:
+        """The field of the small window over this one, waited for until it has the keyboard."""
+
+        def focused() -> Any:
+            at = self.root.focus_get()
+            return (
+                at if at is not None and at.winfo_class() == "TEntry" and at.winfo_toplevel() is not self.root else None
+            )
+
+        self.wait(lambda: focused() is not None, "the dialog")
+        return focused()
 
     def picture(self) -> Image.Image:
         """The window as it is on the screen."""
@@ -189,6 +204,21 @@ class Hand:
     def _destroyed(self, event: tkinter.Event[tkinter.Misc]) -> None:
         if event.widget is self.root:
             self._gone = True
+
+
+class Gate:
+    """A `Script.before` that lets the first `count` pictures be made at once, and the others when it is `open`.
+
+    What a test does in the middle of a run then happens there, however slow the machine is.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.open = threading.Event()
+        self._count, self._begun = count, 0
+
+    def __call__(self, _: StageRequest) -> None:
+        self._begun += 1
+        assert self._begun <= self._count or self.open.wait(PATIENCE_S)
 
 
 class Held:

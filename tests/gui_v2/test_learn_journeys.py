@@ -27,7 +27,13 @@ from stablenew.gui.tabs.learn_rate import read_rows
 from stablenew.learning.advice import Question
 from stablenew.learning.card_store import current_card, make_card
 from stablenew.learning.experiment_state import ExperimentState
-from stablenew.learning.experiments import list_experiments, new_experiment, records_of_experiment, save_experiment
+from stablenew.learning.experiments import (
+    list_experiments,
+    new_experiment,
+    read_experiment,
+    records_of_experiment,
+    save_experiment,
+)
 from stablenew.learning.learning_feedback import Rating, in_order, read_ratings
 from stablenew.learning.learning_plan import make_learning_plan
 from stablenew.learning.rating_fold import valid
@@ -41,7 +47,7 @@ from stablenew.pipeline.presets import Preset, list_presets, read_preset, save_p
 from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
 from tests.gui_v2 import made_advice
-from tests.gui_v2.hand import PATIENCE_S, Hand, Held
+from tests.gui_v2.hand import PATIENCE_S, Gate, Hand, Held
 from tests.learning.person import PROMPTS, VALUES, likes_heun_at_five, pictures, stars_for, store
 
 if TYPE_CHECKING:
@@ -212,12 +218,16 @@ def test_a_preset_can_be_the_baseline(open_window: OpenWindow, workspace: Worksp
 
 def test_a_stopped_experiment_goes_on_where_it_ended(open_window: OpenWindow, workspace: Workspace, pack: Path) -> None:
     """Stop, close, open: Learn shows what is missing, and Go on makes just that."""
-    hand = open_window(Script(native_size=(64, 64), delay_s=0.15, window=1), tabs=ADVISED)
+    gate = Gate(2)
+    hand = open_window(Script(native_size=(64, 64), before=gate, window=1), tabs=ADVISED)
     tab = learn_tab(hand)
     design(hand, tab, pack)
     hand.click(tab.design.start_button)
     hand.wait(lambda: tab.view.progress and tab.view.progress.done >= 2, "two pictures")
+    hand.wait(lambda: str(tab.experiments.stop_button.cget("state")) == "normal", "the button")
     hand.click(tab.experiments.stop_button)
+    hand.wait(lambda: tab.view.stopping, "the stopping state")
+    gate.open.set()
     hand.wait(lambda: tab.view.result and not tab.view.busy, "the stop")
     made = len(tab.view.result.records)  # type: ignore[union-attr]
     assert 2 <= made < 24
@@ -298,7 +308,7 @@ def test_advice_is_seen_and_applied_with_its_difference(
     run_one(hand, tab, pack)
     hand.click(tab.page_buttons["advice"])
     hand.wait(lambda: tab.advice.advice, "the advice")
-    assert hand.shows("Not enough evidence yet")
+    hand.find("Not enough evidence yet")
     assert "disabled" in str(tab.advice.apply_button.cget("state"))
     shot(hand, "not-enough")
     hand.click(tab.page_buttons["experiments"])
@@ -315,7 +325,7 @@ def test_advice_is_seen_and_applied_with_its_difference(
     shot(hand, "advice")
     hand.click(tab.advice.apply_button)
     window = dialog(hand)
-    assert hand.shows("3 settings would change")
+    hand.find("3 settings would change")
     run: RunTab = hand.window.tab("run")  # type: ignore[assignment]
     assert run.settings().txt2img.steps == 20
     hand.click(hand.find("Take over", under=window))
@@ -425,7 +435,7 @@ def test_a_card_is_made_applied_saved_exported_and_withdrawn(
     hand.wait(lambda: tab.advice.advice and tab.advice.advice.enough, "the advice")
     hand.click(tab.advice.card_button)
     hand.wait(lambda: tab.page == "cards" and tab.cards.chosen, "the card")
-    assert hand.shows("any")
+    hand.find("any")
     shot(hand, "card")
     hand.click(tab.cards.preset_button)
     window = dialog(hand)
@@ -841,3 +851,27 @@ def test_a_count_that_comes_during_a_reading_is_not_lost_to_it(
     page.read()
     hand.wait(lambda: page.states is page._coming, "the list")
     assert page.chosen is newer
+
+
+def test_going_on_pressed_twice_starts_once(
+    open_window: OpenWindow, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second press comes while the experiment is still being read for the first."""
+    plan = make_learning_plan(baseline=PipelineConfig(), prompts=["a red house"], settings={"steps": [10, 20]})
+    save_experiment(workspace, new_experiment(plan, backend="fake"))
+    gate = Gate(0)
+    hand = open_window(Script(native_size=(64, 64), before=gate), tabs=ADVISED)
+    tab = learn_tab(hand)
+    hand.click(tab.page_buttons["experiments"])
+    hand.wait(lambda: tab.experiments.chosen, "the experiment")
+    held = Held(read_experiment)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_orders.read_experiment", held)
+    hand.click(tab.experiments.run_button)
+    hand.wait(held.begun.is_set, "the reading")
+    hand.click(tab.experiments.run_button)
+    hand.wait(lambda: tab.view.busy or tab.view.result, "the experiment")
+    held.free.set()
+    hand.wait_jobs()  # reading
+    hand.wait_jobs()  # and starting
+    gate.open.set()
+    hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")

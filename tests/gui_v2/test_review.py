@@ -185,11 +185,23 @@ def test_every_picture_was_decoded_before_its_key(
 
 
 def test_ten_thousand_pictures_open_and_only_what_is_seen_exists(
-    open_window: Open, workspace: Workspace, shot: Shot, capsys: pytest.CaptureFixture[str]
+    open_window: Open,
+    workspace: Workspace,
+    shot: Shot,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first is seen while the rest is still read; tiles and images are as many as fit the screen and no more."""
+    """The first is seen before the rest is read; tiles and images are as many as fit the screen and no more."""
     from stablenew.gui.pictures.tiles import IMAGES_MAX
 
+    first_seen = threading.Event()
+
+    def with_a_stop(index: RecordIndex, wish: PictureWish) -> Iterator[list[RecordedPicture]]:
+        for number, page in enumerate(read_pictures(index, wish)):
+            assert number == 0 or first_seen.wait(PATIENCE_S)
+            yield page
+
+    monkeypatch.setattr("stablenew.gui.picture_list.read_pictures", with_a_stop)
     make_workspace(workspace, 10_000, rated=2_000)
     hand = open_window()
     began = time.perf_counter()
@@ -197,6 +209,7 @@ def test_ten_thousand_pictures_open_and_only_what_is_seen_exists(
     tab = cast("ReviewTab", hand.window.tab("review"))
     hand.wait(lambda: tab.stage.seen_ms is not None, "the first picture")
     first, read_by_then = time.perf_counter() - began, len(tab.list.state.pictures)
+    first_seen.set()
     hand.wait(lambda: not tab.list.reading, "the whole list")
     whole = time.perf_counter() - began
     assert read_by_then < 10_000
@@ -492,7 +505,7 @@ def test_the_menu_opens_by_mouse_and_by_key(open_window: Open, workspace: Worksp
         tab.stage.large.event_generate(how)
         hand.settle()
         (menu,) = [each for each in tab.winfo_children() if each.winfo_class() == "Menu"]
-        assert menu.winfo_ismapped(), how
+        hand.wait(menu.winfo_ismapped, f"the menu by {how}")
         hand.root.tk.call("tk::MenuUnpost", str(menu))  # lets go of the pointer as well
         tab.stage.focus_pictures()
         hand.settle()
@@ -606,3 +619,28 @@ def test_another_run_that_begins_hides_no_new_pictures(open_window: Open, worksp
     hand.window.send(RatingsChanged(record_ids=()))
     hand.settle()
     assert tab.new.winfo_ismapped()
+
+
+def test_a_list_that_cannot_be_read_is_not_filled_by_the_one_before(
+    open_window: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field that no record has is typed in the middle of a reading: its later pages are not shown below that."""
+    free = threading.Event()
+
+    def with_a_stop(index: RecordIndex, wish: PictureWish) -> Iterator[list[RecordedPicture]]:
+        for number, page in enumerate(read_pictures(index, wish)):
+            assert number == 0 or free.wait(PATIENCE_S)
+            yield page
+
+    make_workspace(workspace, 600)
+    hand, tab = open_review(open_window)
+    monkeypatch.setattr("stablenew.gui.picture_list.read_pictures", with_a_stop)
+    tab.reload()
+    hand.wait(lambda: tab.list.state.pictures, "the first page")
+    tab.bar.children["sort"].set("stepps")
+    tab.bar.children["sort"].event_generate("<<ComboboxSelected>>")
+    free.set()
+    hand.wait_library()
+    hand.wait_library()
+    assert tab.list.state.pictures == ()
+    hand.mistakes.clear()

@@ -274,6 +274,24 @@ def test_recent_runs_are_listed_with_what_they_recorded(open_window: OpenWindow,
     assert not recent.winfo_ismapped()
 
 
+def test_reading_the_recent_runs_anew_leaves_the_keyboard_where_it_is(open_window: OpenWindow, pack: Path) -> None:
+    """While a run goes on the list is read every few seconds: arrow keys go on from the same line."""
+    hand = open_window()
+    tab = ready(hand, pack)
+    hand.key("F5")
+    wait_run(hand, tab)
+    hand.key("F8")
+    recent: RecentRuns = hand.window.recent
+    hand.wait(lambda: recent.table.get_children(), "the runs")
+    run_id = tab.view.progress.run_id
+    recent.table.focus(run_id)
+    recent.table.selection_set(run_id)
+    before = recent.runs
+    recent.read()
+    hand.wait(lambda: recent.runs is not before, "the list")
+    assert (recent.table.focus(), recent.table.selection()) == (run_id, (run_id,))
+
+
 def test_a_backend_that_hangs_does_not_keep_the_window_open(open_window: OpenWindow) -> None:
     """Closing waits for the backend; asked again, it does not."""
     let_go = threading.Event()

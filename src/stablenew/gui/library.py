@@ -77,6 +77,10 @@ class Library:
             self._thread = threading.Thread(target=self._work, name="stablenew-index", daemon=True)
             self._thread.start()
 
+    def drop(self, key: str) -> None:
+        """What was asked under this key counts no longer."""
+        self._newest.pop(key, None)
+
     def close(self) -> None:
         """Begin nothing more, and wait a while for the piece that is being found out."""
         if self._thread is not None:

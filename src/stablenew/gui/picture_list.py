@@ -55,6 +55,7 @@ class PictureList:
         try:
             wish = self.filter.wish()
         except InputError as exc:
+            self._library.drop(self._name)
             self._give_up(exc)
             return
         self._library.stream(

@@ -139,13 +139,16 @@ class RecentRuns(ttk.Frame):
         self.table.tag_configure("left", foreground=palette.warning)
 
     def _show(self, runs: list[RecentRun]) -> None:
-        marked = self.table.selection()
+        marked, at, top = self.table.selection(), self.table.focus(), self.table.yview()[0]
         self.table.delete(*self.table.get_children())
         self.runs = {run.summary.manifest.run_id: run for run in runs}
         for run_id, run in self.runs.items():
             tag = "failed" if run.summary.failed else "left" if run.summary.unfinished else ""
             self.table.insert("", "end", run_id, text=run_id, values=run.row, tags=(tag,) if tag else ())
         self.table.selection_set([item for item in marked if self.table.exists(item)])
+        if self.table.exists(at):
+            self.table.focus(at)
+        self.table.yview_moveto(top)
         kept = sum(run.records.n for run in runs if run.records)
         self._said.configure(text=f"{kept:,} records of {len(runs)} runs" if runs else "no runs yet")
 

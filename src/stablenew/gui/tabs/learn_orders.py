@@ -42,7 +42,7 @@ class ExperimentDesk:
     def run(self, experiment_id: str) -> None:
         """Make what is missing of a stored experiment."""
         workspace = self._window.workspace
-        self._window.jobs.start(lambda: read_experiment(workspace, experiment_id), self._run)
+        self._window.jobs.start(lambda: read_experiment(workspace, experiment_id), self._run, key="run experiment")
 
     def prove(self, planned: PlannedProof) -> None:
         """Make the pairs that are missing of a comparison, on its own backend."""
