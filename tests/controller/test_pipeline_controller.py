@@ -25,6 +25,8 @@ from stablenew.pipeline.pipeline_runner import PipelineRunner
 from stablenew.testing.fake_backend import FakeBackend, Script
 from stablenew.workspace import Workspace
 
+WAIT_S = 180.0
+
 
 class Gate:
     """A backend script that holds each picture until it is let through."""
@@ -34,7 +36,7 @@ class Gate:
 
     def __call__(self, _: StageRequest) -> None:
         self.reached.set()
-        assert self.open.wait(20)
+        assert self.open.wait(WAIT_S)
 
 
 def controller_of(workspace: Workspace, script: Script | None = None, parallel_runs: int = 1) -> PipelineController:
@@ -56,10 +58,10 @@ def test_start_returns_at_once_and_the_state_says_what_goes_on(workspace: Worksp
     controller = controller_of(workspace, Script(before=gate))
     assert controller.state == "idle"
     handle = controller.start(make_config(), make_variants(make_config(), 1))
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(WAIT_S)
     assert (controller.state, handle.running) == ("running", True)
     gate.open.set()
-    assert handle.wait(20).ok == 1
+    assert handle.wait(WAIT_S).ok == 1
     assert (controller.state, handle.running) == ("idle", False)
 
 
@@ -68,12 +70,12 @@ def test_a_second_run_is_refused_while_one_is_under_way(workspace: Workspace) ->
     gate = Gate()
     controller = controller_of(workspace, Script(before=gate))
     first = controller.start(make_config(run_id="first"), make_variants(make_config(), 1))
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(WAIT_S)
     with pytest.raises(RunBusy, match="first"):
         controller.start(make_config(), make_variants(make_config(), 1))
     gate.open.set()
-    first.wait(20)
-    assert controller.start(make_config(), make_variants(make_config(), 1)).wait(20).ok == 1
+    first.wait(WAIT_S)
+    assert controller.start(make_config(), make_variants(make_config(), 1)).wait(WAIT_S).ok == 1
 
 
 def test_told_so_two_runs_go_on_side_by_side(workspace: Workspace) -> None:
@@ -85,7 +87,7 @@ def test_told_so_two_runs_go_on_side_by_side(workspace: Workspace) -> None:
     with pytest.raises(RunBusy):
         controller.start(make_config(run_id="three"), variants)
     gate.open.set()
-    assert [handle.wait(20).ok for handle in handles] == [1, 1]
+    assert [handle.wait(WAIT_S).ok for handle in handles] == [1, 1]
 
 
 def test_stop_keeps_what_is_finished(workspace: Workspace) -> None:
@@ -93,11 +95,11 @@ def test_stop_keeps_what_is_finished(workspace: Workspace) -> None:
     gate = Gate()
     controller = controller_of(workspace, Script(before=gate, window=1))
     handle = controller.start(make_config(), make_variants(make_config(), 5))
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(WAIT_S)
     controller.stop()
     assert controller.state == "stopping"
     gate.open.set()
-    result = handle.wait(20)
+    result = handle.wait(WAIT_S)
     assert (result.status, result.ok, result.not_started) == ("stopped", 1, 4)
     assert controller.state == "idle"
 
@@ -107,10 +109,10 @@ def test_stop_now_ends_inside_the_picture(workspace: Workspace) -> None:
     gate = Gate()
     controller = controller_of(workspace, Script(before=gate, window=1))
     handle = controller.start(make_config(), make_variants(make_config(), 3))
-    assert gate.reached.wait(20)
+    assert gate.reached.wait(WAIT_S)
     controller.stop(now=True)
     gate.open.set()
-    result = handle.wait(20)
+    result = handle.wait(WAIT_S)
     assert (result.ok, result.cancelled, result.not_started) == (0, 1, 2)
 
 
@@ -139,11 +141,11 @@ def test_a_watcher_that_raises_does_not_starve_the_others_nor_the_run(workspace:
 
     controller.watch(broken)
     unwatch = controller.watch(heard.append)
-    assert controller.start(make_config(), make_variants(make_config(), 1)).wait(20).ok == 1
+    assert controller.start(make_config(), make_variants(make_config(), 1)).wait(WAIT_S).ok == 1
     assert heard
     unwatch()
     heard.clear()
-    controller.start(make_config(), make_variants(make_config(), 1)).wait(20)
+    controller.start(make_config(), make_variants(make_config(), 1)).wait(WAIT_S)
     assert heard == []
 
 
@@ -153,7 +155,7 @@ def test_a_run_that_cannot_start_ends_in_error_and_says_why(workspace: Workspace
     config = make_config(sampler="Eular a")
     handle = controller.start(config, make_variants(config, 2))
     with pytest.raises(UnknownChoice, match="Euler a"):
-        handle.wait(20)
+        handle.wait(WAIT_S)
     assert controller.state == "error"
     assert any(isinstance(event, RunFailed) for event in handle.events())
     assert not workspace.runs.exists()
@@ -166,7 +168,7 @@ def test_wait_gives_up_after_its_time(workspace: Workspace) -> None:
     with pytest.raises(TimeoutError):
         handle.wait(0.01)
     gate.open.set()
-    handle.wait(20)
+    handle.wait(WAIT_S)
 
 
 def test_progress_is_a_fold_over_events(workspace: Workspace) -> None:
@@ -190,6 +192,31 @@ def test_a_stop_that_comes_as_the_run_ends_leaves_the_controller_idle(workspace:
         assert controller.state == "idle"
 
 
+def test_changes_of_the_state_are_told_in_their_order(workspace: Workspace) -> None:
+    """A stop is being told while the run ends: idle comes after stopping, and whoever shows the last one is right."""
+    gate, told, idle = Gate(), list[str](), threading.Event()
+    controller = controller_of(workspace, Script(before=gate))
+
+    def slow(event: Event) -> None:
+        if isinstance(event, StateChanged) and event.state == "stopping":
+            gate.open.set()
+            idle.wait(1)  # told meanwhile where the order is not kept
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StateChanged):
+            told.append(event.state)
+            if event.state == "idle":
+                idle.set()
+
+    controller.watch(slow)
+    controller.watch(listen)
+    handle = controller.start(make_config(), make_variants(make_config(), 1))
+    assert gate.reached.wait(WAIT_S)
+    controller.stop()
+    handle.wait(WAIT_S)
+    assert told == ["running", "stopping", "idle"]
+
+
 def test_a_watcher_may_start_the_next_run_when_the_last_one_is_over(workspace: Workspace) -> None:
     """On idle the controller is free: no RunBusy."""
     controller = controller_of(workspace)
@@ -202,9 +229,9 @@ def test_a_watcher_may_start_the_next_run_when_the_last_one_is_over(workspace: W
             second.append(controller.start(make_config(), make_variants(make_config(), 1)))
 
     controller.watch(start_next)
-    controller.start(make_config(), make_variants(make_config(), 1)).wait(20)
-    assert started.wait(20)
-    assert second[0].wait(20).ok == 1  # type: ignore[attr-defined]
+    controller.start(make_config(), make_variants(make_config(), 1)).wait(WAIT_S)
+    assert started.wait(WAIT_S)
+    assert second[0].wait(WAIT_S).ok == 1  # type: ignore[attr-defined]
 
 
 def test_a_plug_in_that_ends_the_program_does_not_leave_anybody_waiting(workspace: Workspace) -> None:
@@ -215,7 +242,7 @@ def test_a_plug_in_that_ends_the_program_does_not_leave_anybody_waiting(workspac
 
     handle = controller_of(workspace, Script(before=leave)).start(make_config(), make_variants(make_config(), 1))
     with pytest.raises(StableNewError, match="end the program"):
-        handle.wait(20)
+        handle.wait(WAIT_S)
 
 
 def test_steps_nobody_reads_are_not_kept(workspace: Workspace) -> None:

@@ -6,6 +6,7 @@ import contextvars
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -158,6 +159,8 @@ class PipelineController:
         self._runner: Runner | None = None
         self._state: State = "idle"
         self._lock = threading.Lock()
+        self._untold: deque[tuple[StateChanged, RunHandle]] = deque()
+        self._telling, self._is_telling = threading.RLock(), False
 
     @property
     def state(self) -> State:
@@ -248,7 +251,8 @@ class PipelineController:
                 raise RunBusy(self._handles[0].config.run_id or "in this program")
             self._handles.append(handle)
             self._state = "running"
-        self._emit(StateChanged(state="running", run_id=config.run_id), handle)
+            self._untold.append((StateChanged(state="running", run_id=config.run_id), handle))
+        self._tell_states()
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run,
@@ -264,10 +268,9 @@ class PipelineController:
             running = list(self._handles)
             for handle in running:
                 (handle.cancel if now else handle.stop)()
-            if running:
                 self._state = "stopping"
-        for handle in running:
-            self._emit(StateChanged(state="stopping", run_id=handle.config.run_id), handle)
+                self._untold.append((StateChanged(state="stopping", run_id=handle.config.run_id), handle))
+        self._tell_states()
 
     def wait_until_idle(self) -> None:
         """Return once no run is under way; how each ended, its handle says."""
@@ -302,8 +305,8 @@ class PipelineController:
             self._handles.remove(handle)
             if not self._handles:
                 self._state = "idle" if error is None else "error"
-            state = self._state
-        self._emit(StateChanged(state=state, run_id=handle.config.run_id), handle)
+            self._untold.append((StateChanged(state=self._state, run_id=handle.config.run_id), handle))
+        self._tell_states()
         handle._finish(result, error)
 
     def _build_runner(self, handle: RunHandle | None, on_record: RecordCallback | None = None) -> Runner:
@@ -381,6 +384,18 @@ class PipelineController:
                 log.error("a watcher of the run failed", exc_info=True)
         if handle is not None:
             handle._put(event)
+
+    def _tell_states(self) -> None:
+        """Tell each change of the state in the order in which they happened, whichever threads they happened on."""
+        with self._telling:
+            if self._is_telling:
+                return  # a watcher started or stopped something: that is told after what it is being told now
+            self._is_telling = True
+            try:
+                while self._untold:
+                    self._emit(*self._untold.popleft())
+            finally:
+                self._is_telling = False
 
     def _unwatch(self, watcher: Callable[[Event], None]) -> None:
         with self._lock:
