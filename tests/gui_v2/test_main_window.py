@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -54,3 +55,18 @@ def test_what_is_remembered_at_the_end_is_the_newest(
     hand.put_away()
     assert over.wait(PATIENCE_S)
     assert read_state(workspace).tabs["mine"] == {"is": "newest"}
+
+
+def test_what_a_tab_needs_is_imported_before_it_is_opened(
+    open_window: Callable[..., Hand], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside Tk's thread, so that opening it for the first time takes no longer than making it."""
+    from stablenew.gui.main_window import TABS, TabEntry
+
+    (tmp_path / "a_late_tab.py").write_text("class LateTab: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    hand = open_window(tabs=(*TABS[:1], TabEntry("late", "Late", "a_late_tab:LateTab")))
+    hand.wait(lambda: "a_late_tab" in sys.modules, "the module")
+    assert hand.window.tab("late") is None
+    hand.wait_jobs()
+    del sys.modules["a_late_tab"]

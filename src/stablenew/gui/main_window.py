@@ -110,7 +110,7 @@ SOURCE = "StableNewGUI"
 """How records name this face."""
 
 DEFAULT_SIZE, LEAST_SIZE = (1280, 800), (960, 600)
-REMEMBER_AFTER_MS = 800
+REMEMBER_AFTER_MS, IMPORT_AFTER_MS = 800, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,8 @@ class StableNewGUI:
         if self.state.learning is None:
             self.notify(learning_question(workspace, self.switch_learning))
         self.choose_backend(backend or self._last_backend())
+        # Importing what a tab needs takes longer than making it, and can be done before anybody opens it.
+        self.root.after(IMPORT_AFTER_MS, lambda: self.jobs.start(lambda: [_tab_class(each) for each in tabs]))
 
     @property
     def controller(self) -> PipelineController | None:
@@ -416,9 +418,7 @@ class StableNewGUI:
 
     def _made(self, key: str) -> Tab:
         if key not in self._tabs:
-            place = next(entry.place for entry in self._entries if entry.key == key)
-            module, _, name = place.partition(":")
-            frame = getattr(importlib.import_module(module), name)(self._holders[key], self)
+            frame = _tab_class(next(entry for entry in self._entries if entry.key == key))(self._holders[key], self)
             frame.pack(fill="both", expand=True)
             self._tabs[key] = cast(Tab, frame)
             for event in self._past():
@@ -499,6 +499,12 @@ class StableNewGUI:
         for pending in self.root.tk.splitlist(self.root.tk.call("after", "info")):
             self.root.tk.call("after", "cancel", pending)  # the widget that asked for it forgets it by itself
         self.root.destroy()
+
+
+def _tab_class(entry: TabEntry) -> Any:
+    """The tab's class; its module is imported where it was not yet."""
+    module, _, name = entry.place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def open_window(
