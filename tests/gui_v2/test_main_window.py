@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -70,3 +71,12 @@ def test_what_a_tab_needs_is_imported_before_it_is_opened(
     assert hand.window.tab("late") is None
     hand.wait_jobs()
     del sys.modules["a_late_tab"]
+
+
+def test_collecting_garbage_does_not_look_through_the_window_itself(open_window: Callable[..., Hand]) -> None:
+    """What was imported and made for it is set aside while it is there, and looked through again after."""
+    hand = open_window()
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    assert gc.get_freeze_count() > 10_000
+    hand.put_away()
+    assert gc.get_freeze_count() == 0

@@ -207,7 +207,7 @@ class StableNewGUI:
             self.notify(learning_question(workspace, self.switch_learning))
         self.choose_backend(backend or self._last_backend())
         # Importing what a tab needs takes longer than making it, and can be done before anybody opens it.
-        self.root.after(IMPORT_AFTER_MS, lambda: self.jobs.start(lambda: [_tab_class(each) for each in tabs]))
+        self.root.after(IMPORT_AFTER_MS, self._import_tabs)
 
     @property
     def controller(self) -> PipelineController | None:
@@ -425,6 +425,9 @@ class StableNewGUI:
                 frame.handle(event)
         return self._tabs[key]
 
+    def _import_tabs(self) -> None:
+        self.jobs.start(lambda: [_tab_class(each) for each in self._entries], lambda _: _settle())
+
     def _past(self) -> list[object]:
         """What a tab made now has missed: how the backend and the run are, and what that run has done."""
         told = (self.backend, self._standing, *self._so_far[:1], self._advanced, *self._so_far[1:])
@@ -448,6 +451,8 @@ class StableNewGUI:
     def _keep_up(self, event: object) -> None:
         if isinstance(event, BackendChanged):
             self.backend = event
+            if event.state == "ready":
+                _settle()
         elif isinstance(event, StateChanged):
             self._standing = event
             if event.state == "running" and self._advanced and self._advanced.experiment_id != event.run_id:
@@ -482,6 +487,7 @@ class StableNewGUI:
         try:
             self._end()
         finally:
+            gc.unfreeze()
             gc.enable()
 
     def _end(self) -> None:
@@ -499,6 +505,14 @@ class StableNewGUI:
         for pending in self.root.tk.splitlist(self.root.tk.call("after", "info")):
             self.root.tk.call("after", "cancel", pending)  # the widget that asked for it forgets it by itself
         self.root.destroy()
+
+
+def _settle() -> None:
+    """What is there now stays: collecting garbage looks through it no more.
+
+    A full collection, on whichever thread, holds up all of them: for 50 to 100 ms with what a window has imported.
+    """
+    gc.freeze()
 
 
 def _tab_class(entry: TabEntry) -> Any:
