@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -315,6 +316,27 @@ def test_a_preset_is_not_replaced_without_being_asked(
     assert read_preset(workspace, "mine").settings == {"txt2img.steps": 5}
     hand.click(hand.find("Replace it"))
     hand.wait(lambda: read_preset(workspace, "mine").settings == {"txt2img.steps": 6}, "the second save")
+
+
+def test_what_is_being_saved_is_there_when_the_window_is_gone(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Save, and close at once: the disk takes longer than the closing."""
+    begun = threading.Event()
+
+    def slow(*asked: Any, **how: Any) -> Path:
+        begun.set()
+        threading.Event().wait(0.5)
+        return save_preset(*asked, **how)
+
+    monkeypatch.setattr("stablenew.gui.tabs.run_orders.save_preset", slow)
+    hand = open_window()
+    tab = ready(hand, pack)
+    tab.take_settings({"txt2img.steps": 5})
+    tab.orders.save_preset("mine")
+    hand.wait(begun.is_set, "the saving")
+    hand.put_away()
+    assert read_preset(workspace, "mine").settings == {"txt2img.steps": 5}
 
 
 def test_a_one_click_action_is_saved_and_pressed(open_window: OpenWindow, workspace: Workspace, pack: Path) -> None:

@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 THREADS = 3
 
+PATIENCE_S = 5.0
+"""How long the end of the window waits for jobs without a key: they may be what a person asked to be saved."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -25,13 +28,14 @@ class _Job:
 
 
 class Jobs:
-    """Starts jobs from Tk's thread. Its threads end with the program; none is waited for."""
+    """Starts jobs from Tk's thread. Its threads end with the program."""
 
     def __init__(self, bridge: Bridge, failed: Callable[[Exception], None], *, threads: int = THREADS) -> None:
         self._bridge, self._failed = bridge, failed
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._newest: dict[str, int] = {}
         self._count, self._threads = 0, threads
+        self._unkeyed, self._changed = 0, threading.Condition()
         for number in range(threads):
             threading.Thread(target=self._work, name=f"stablenew-window-{number}", daemon=True).start()
 
@@ -51,6 +55,8 @@ class Jobs:
         self._count += 1
         if key is not None:
             self._newest[key] = self._count
+        else:
+            self._count_unkeyed(1)
         self._waiting.put(_Job(work, then, failed or self._failed, key, self._count))
 
     def drop(self, key: str) -> None:
@@ -58,10 +64,12 @@ class Jobs:
         self._newest.pop(key, None)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Take nothing more, and wait a while for jobs without a key; what comes of them is not told any more."""
         self._newest = dict.fromkeys(self._newest, -1)
         for _ in range(self._threads):
             self._waiting.put(None)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._unkeyed, PATIENCE_S)
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:
@@ -74,6 +82,13 @@ class Jobs:
             else:
                 if job.then is not None:
                     self._bridge.call(lambda job=job, got=result: self._arrive(job, job.then, got))  # type: ignore[misc]
+            if job.key is None:
+                self._count_unkeyed(-1)
+
+    def _count_unkeyed(self, by: int) -> None:
+        with self._changed:
+            self._unkeyed += by
+            self._changed.notify_all()
 
     def _arrive(self, job: _Job, tell: Callable[[Any], None] | None, value: Any) -> None:
         if tell is not None and not self._outdated(job):

@@ -426,7 +426,7 @@ class StableNewGUI:
         return self._tabs[key]
 
     def _import_tabs(self) -> None:
-        self.jobs.start(lambda: [_tab_class(each) for each in self._entries], lambda _: _settle())
+        self.jobs.start(lambda: [_tab_class(each) for each in self._entries], lambda _: _settle(), key="import tabs")
 
     def _past(self) -> list[object]:
         """What a tab made now has missed: how the backend and the run are, and what that run has done."""
