@@ -875,3 +875,24 @@ def test_going_on_pressed_twice_starts_once(
     hand.wait_jobs()  # and starting
     gate.open.set()
     hand.wait(lambda: tab.view.result and not tab.view.busy, "the end of the experiment")
+
+
+def test_a_row_rated_a_moment_ago_is_not_asked_again(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sitting is left and begun again before the stars are on disk."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    run_one(hand, tab, pack)
+    held = Held(hand.window._desk._writer.append, before=True)
+    monkeypatch.setattr(hand.window._desk._writer, "append", held)
+    hand.click(tab.experiments.rate_button)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    rows = len(tab.rating.sitting.rows)
+    for key in ("Key-4", "Key-2", "Key-5", "Key-1", "Return", "Escape"):
+        hand.key(key, tab.rating.table)
+    hand.wait(held.begun.is_set, "the disk")
+    tab.rate(tab.view.experiment_id)
+    hand.wait(lambda: tab.rating.sitting.row, "the rows")
+    held.free.set()
+    assert len(tab.rating.sitting.rows) == rows - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import tkinter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -76,14 +76,26 @@ class Rows:
     said: list[Rating] = field(default_factory=list)
 
 
-def read_rows(index: RecordIndex, experiment_id: str, who: str | None, root: Path, chance: random.Random) -> Rows:
-    """The experiment's rows that the person has not rated yet, and what they said before."""
+def read_rows(
+    index: RecordIndex,
+    experiment_id: str,
+    who: str | None,
+    root: Path,
+    chance: random.Random,
+    given: Sequence[Rating] = (),
+) -> Rows:
+    """The experiment's rows that the person has not rated yet, and what they said before.
+
+    `given` was said in this sitting, and is perhaps not on disk yet.
+    """
     records = [
         record
         for record in records_of_experiment(index, experiment_id)
         if record.outcome.images and (root / record.outcome.images[-1].path).is_file()
     ]
     ratings = [rating for record in records for rating in index.ratings_of(record.run.record_id)]
+    known, made = {rating.rating_id for rating in ratings}, {record.run.record_id for record in records}
+    ratings += [rating for rating in given if rating.record_id in made and rating.rating_id not in known]
     repeats = len(records) // (ROWS_PER_REPEAT * ROW_MAX)
     rows = rows_to_rate(records, rated_by(ratings, who), chance, repeats=repeats)
     return Rows(tuple(rows), [rating for rating in ratings if rating.who == who])
@@ -117,8 +129,9 @@ class RatePage(ttk.Frame):
         self.done.pack_forget()
         self.prompt.configure(text="Reading …")
         who, root = self._window.ratings.who, self._window.workspace.root
+        given = self._window.ratings.given(SURFACE)
         self._window.library.ask(
-            lambda index: read_rows(index, experiment_id, who, root, random.Random()),
+            lambda index: read_rows(index, experiment_id, who, root, random.Random(), given),
             self._begun,
             failed=self._window.report,
             key="rows",
