@@ -13,6 +13,7 @@ import pytest
 from stablenew.backends.base import StageRequest
 from stablenew.controller.events import RunFinished, RunStarted
 from stablenew.gui.events import OpenRun, RatingsChanged
+from stablenew.gui.pictures.decode import Decoded, decode
 from stablenew.gui.rating_desk import RatingDesk
 from stablenew.learning.learning_feedback import Rating, read_ratings
 from stablenew.learning.rating_fold import read_feedback
@@ -644,3 +645,26 @@ def test_a_list_that_cannot_be_read_is_not_filled_by_the_one_before(
     hand.wait_library()
     assert tab.list.state.pictures == ()
     hand.mistakes.clear()
+
+
+def test_the_picture_before_is_not_seen_while_the_next_one_is_awaited(
+    open_window: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that is pressed then is about the next one: what is judged is never beside another picture."""
+    records = make_workspace(workspace, 30)
+    slow = workspace.root / records[0].outcome.images[0].path
+    free = threading.Event()
+
+    def decode_slowly(path: Path) -> Decoded:
+        assert path != slow or free.wait(PATIENCE_S)
+        return decode(path)
+
+    monkeypatch.setattr("stablenew.gui.pictures.loader.decode", decode_slowly)
+    hand, tab = open_review(open_window)
+    hand.key("End")
+    assert tab.list.current is not None
+    assert tab.stage.path(tab.list.current) == slow
+    assert tab.stage.large._decoded is None
+    free.set()
+    hand.wait(lambda: tab.stage.seen_ms is not None, "the picture")
+    assert tab.stage.large._decoded is not None

@@ -158,6 +158,7 @@ class PictureStage(ttk.Frame):
             self._seen_since = time.monotonic()
         else:
             self.waited_for += 1
+            self.large.empty()  # not the one before: the next key is about this one
 
     def _ready(self, path: Path) -> None:
         if self._wanted is not None and self._seen_since is None and self.path(self._wanted) == path:
