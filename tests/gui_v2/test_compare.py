@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import pytest
+
+from stablenew.errors import InputError
 from stablenew.gui.comparing import after_answer, after_reveal, after_undo, asking, looking_at
 from stablenew.gui.events import CompareRecords
 from stablenew.gui.facts import differing
@@ -305,3 +308,21 @@ def test_what_was_answered_and_is_not_on_disk_yet_is_not_asked_again(open_window
     writer.free.set()
     assert answered not in [{each.record_id for each in row} for row in tab.comparing.rows]
     assert len(tab.comparing.rows) == len(before) - 1
+
+
+def test_a_search_that_fails_is_not_shown_as_going_on(
+    open_window: Open, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said at the top of the window, and below no longer that something is looked for."""
+
+    def broken(*_: object) -> list[RecordedPicture]:
+        raise InputError("the index is gone")
+
+    monkeypatch.setattr("stablenew.gui.tabs.compare.candidates", broken)
+    hand = open_window()
+    hand.window.select("compare")
+    tab = cast("CompareTab", hand.window.tab("compare"))
+    tab.ask_blind()
+    hand.wait(lambda: hand.mistakes, "the mistake")
+    assert "Looking" not in tab.said.cget("text")
+    hand.mistakes.clear()

@@ -123,7 +123,7 @@ class CompareTab(ttk.Frame):
             return list(islice(rows_to_ask(found, compared_before(index, found, who), chance, size=size), ROWS_MAX))
 
         self.said.configure(text="Looking for pictures to compare …")
-        self.window.library.ask(pick, self._begin, failed=self.window.report, key=NAME)
+        self.window.library.ask(pick, self._begin, failed=self._none_found, key=NAME)
 
     def best(self, number: int) -> None:
         """The picture at that place is the best of the row."""
@@ -285,6 +285,10 @@ class CompareTab(ttk.Frame):
         told = pairs_of_answers(self.book.given(NAME))
         self.differences.grid_remove()
         self._go(asking(row for row in rows if not is_compared(row, told)))
+
+    def _none_found(self, exc: Exception) -> None:
+        self.window.report(exc)
+        self._show_words()
 
     def _go(self, comparing: Comparing) -> None:
         same = comparing.row == self.comparing.row and comparing.rows is self.comparing.rows
