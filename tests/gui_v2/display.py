@@ -12,6 +12,9 @@ from contextlib import contextmanager
 
 SIZE = (1920, 1080)
 
+PATIENCE_S = 180.0
+"""How long the screen may take to come and to go."""
+
 
 class NoScreen(Exception):
     """There is no screen and none can be made: the text says why."""
@@ -41,7 +44,7 @@ def screen() -> Iterator[str]:
         else:
             os.environ["DISPLAY"] = before
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE_S)
 
 
 def _start() -> tuple[subprocess.Popen[bytes], str]:
@@ -58,7 +61,7 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
     )
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        ready, _, _ = select.select([pipe], [], [], 30)
+        ready, _, _ = select.select([pipe], [], [], PATIENCE_S)
         number = pipe.readline().strip() if ready else b""
     if not number:
         server.kill()

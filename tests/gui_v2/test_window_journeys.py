@@ -298,7 +298,7 @@ def test_a_backend_that_hangs_does_not_keep_the_window_open(open_window: OpenWin
 
     @contextmanager
     def hanging(options: AppOptions) -> Iterator[App]:
-        let_go.wait(60)
+        let_go.wait(PATIENCE_S)
         with open_app(options, backend=FakeBackend()) as app:
             yield app
 
