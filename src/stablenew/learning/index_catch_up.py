@@ -22,10 +22,10 @@ from stablenew.learning.index_files import (
     Found,
     Kind,
     Looks,
-    files_on_disk,
-    is_behind,
+    News,
+    find_news,
     load_looks,
-    load_states,
+    load_state,
     new_state,
     save_state,
 )
@@ -74,19 +74,18 @@ class CatchUp:
         self._lines_at_once = lines_at_once
         self._budget = 0
         self._version = -1
-        self._looks: dict[Kind, Looks] | None = None
+        self._looks: dict[Kind, Looks] = {}
         self._looks_version = -1
 
     def run(self) -> CaughtUp:
         """Read everything new. Raises sqlite3.Error; what is committed by then is right as far as it goes."""
         self._done = CaughtUp()
-        while self._is_behind():
+        while news := self._news():
             try:
-                self._begin()
-                self._some_files()
+                self._some_files(self._begin(news))
                 self._db.execute("COMMIT")
             except BaseException:
-                self._version = -1  # what is remembered of the tables holds no more
+                self._version = self._looks_version = -1  # what is remembered of the tables holds no more
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -96,41 +95,44 @@ class CatchUp:
                 break  # everything was read; files that grew meanwhile are the next catch-up's
         return self._done
 
-    def _is_behind(self) -> bool:
+    def _news(self) -> News:
+        """What happened to the files since they were read."""
         version = self._data_version()
-        if self._looks is None or version != self._looks_version:
+        if version != self._looks_version:
             self._looks, self._looks_version = load_looks(self._db), version
-        return is_behind(self._looks, *self._folders)
+        return find_news(self._looks, *self._folders)
 
-    def _begin(self) -> None:
+    def _begin(self, news: News) -> News:
+        """Start a transaction; what is news then, as another process may have read some of it meanwhile."""
         self._db.execute("BEGIN IMMEDIATE")
         version = self._data_version()
         self._rows.begin(forget_cached=version != self._version)
         self._rating_rows.begin()
-        self._version, self._budget, self._looks = version, self._lines_at_once, None
+        self._version, self._budget = version, self._lines_at_once
+        return news if version == self._looks_version else self._news()
 
     def _data_version(self) -> int:
         """A number that changes with every change that another connection makes to the index."""
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         return int(version)
 
-    def _some_files(self) -> None:
+    def _some_files(self, news: News) -> None:
         """Within a transaction: forget what is gone and read on, until the budget of lines is used up."""
-        found, states = files_on_disk(*self._folders), load_states(self._db)
-        self._forget_files([states[which] for which in states.keys() - found.keys()])
-        for which, file in found.items():
-            state = states.get(which)
-            if state is None:
-                state = new_state(self._db, *which)
-            elif state.same_as(file.seen):
-                continue
-            self._read_on(state, file)
+        self._forget_files(news.gone)
+        for found in news.changed:
+            which = found.kind, found.name
+            self._read_on(load_state(self._db, *which) or new_state(self._db, *which), found)
             if self._budget <= 0:
                 break
         self._rows.settle()
         self._rating_rows.settle()
 
-    def _forget_files(self, gone: list[FileState]) -> None:
+    def _save(self, state: FileState) -> None:
+        save_state(self._db, state)
+        self._looks[state.kind][os.fsdecode(state.name)] = state.looks
+
+    def _forget_files(self, names: list[tuple[Kind, bytes]]) -> None:
+        gone = [state for kind, name in names if (state := load_state(self._db, kind, name)) is not None]
         records = [state.id for state in gone if state.kind == "record"]
         for start in range(0, len(records), _FORGOTTEN_AT_ONCE):
             self._rows.forget(records[start : start + _FORGOTTEN_AT_ONCE])
@@ -139,6 +141,7 @@ class CatchUp:
                 self._rating_rows.forget_file(state.id)
             self._db.execute("DELETE FROM damage WHERE file = ?", (state.id,))
             self._db.execute("DELETE FROM file WHERE id = ?", (state.id,))
+            del self._looks[state.kind][os.fsdecode(state.name)]
         self._done.forgotten += len(gone)
 
     def _forget(self, state: FileState) -> None:
@@ -165,7 +168,7 @@ class CatchUp:
         except (OSError, InputError, RecordError) as exc:
             self._note_unreadable(state, exc)
         self._took(state.lines)
-        save_state(self._db, state)
+        self._save(state)
 
     def _read_packed(self, state: FileState, path: Path, lines: list[ScannedLine]) -> None:
         try:
@@ -200,7 +203,7 @@ class CatchUp:
             self._db.execute("DELETE FROM damage WHERE file = ? AND line = 0", (state.id,))
         except OSError as exc:
             self._note_unreadable(state, exc)
-        save_state(self._db, state)
+        self._save(state)
 
     def _read_lines(self, state: FileState, path: Path, file: BinaryIO) -> None:
         if state.kind == "record":

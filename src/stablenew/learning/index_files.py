@@ -10,13 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from stablenew.learning.learning_reader import lines_entries, walk_lines_files
+from stablenew.learning.learning_reader import lines_entries
 
 Kind = Literal["record", "rating"]
 
 _WINDOW = 4096
 _SETTLE_NS = 50_000_000
 _COLUMNS = "id, kind, name, inode, size, mtime, offset, lines, head, tail, settled, damaged, open"
+
+
+Look = tuple[int, int, int]
+"""What shows that a file was changed: inode, size, time of the last change."""
+
+Looks = dict[str, Look | None]
+"""By a file's name in its folder, what it looked like when it was read; None: it must be read again."""
 
 
 @dataclass(slots=True)
@@ -42,9 +49,10 @@ class FileState:
     damaged: int = 0
     open: int = 0
 
-    def same_as(self, seen: os.stat_result) -> bool:
-        """Whether the file looks as it did when it was last read."""
-        return bool(self.settled) and (self.inode, self.size, self.mtime) == _looks(seen)
+    @property
+    def looks(self) -> Look | None:
+        """What the file looked like when it was last read; None when it must be read again whatever it looks like."""
+        return (self.inode, self.size, self.mtime) if self.settled else None
 
     def still_starts_as_read(self, file: BinaryIO, seen: os.stat_result) -> bool:
         """Whether what was read still stands in the file, as far as its ends show; False means: read it anew."""
@@ -81,56 +89,50 @@ class Found:
         return Path(self.place)
 
 
-def files_on_disk(records: Path, ratings: Path) -> dict[tuple[Kind, bytes], Found]:
-    """Every file of records and then of ratings, by kind and name; one that vanishes meanwhile is left out."""
-    found: dict[tuple[Kind, bytes], Found] = {}
+@dataclass(frozen=True, slots=True)
+class News:
+    """Files that are new or look otherwise than when they were read, in the order to read them; and those gone."""
+
+    changed: list[Found]
+    gone: list[tuple[Kind, bytes]]
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.gone)
+
+
+def load_looks(db: sqlite3.Connection) -> dict[Kind, Looks]:
+    """What every file that was read looked like then."""
+    looks: dict[Kind, Looks] = {"record": {}, "rating": {}}
+    for kind, name, settled, *seen in db.execute("SELECT kind, name, settled, inode, size, mtime FROM file"):
+        looks[kind][os.fsdecode(name)] = tuple(seen) if settled else None
+    return looks
+
+
+def find_news(looks: dict[Kind, Looks], records: Path, ratings: Path) -> News:
+    """What happened to the files of records and ratings since they looked so. Every question asks this first."""
+    changed: list[Found] = []
+    gone: list[tuple[Kind, bytes]] = []
     folders: tuple[tuple[Kind, Path], ...] = (("record", records), ("rating", ratings))
     for kind, folder in folders:
-        for name, entry in walk_lines_files(folder, packs=kind == "record"):
+        known, there = looks[kind], set()
+        news: list[Found] = []
+        for name, entry in lines_entries(folder, packs=kind == "record"):
             try:
                 seen = _stat(entry)
             except FileNotFoundError:
                 continue
-            found[kind, name] = Found(kind, name, entry.path, seen)
-    return found
+            there.add(name)
+            if known.get(name) != _looks(seen):
+                news.append(Found(kind, os.fsencode(name), entry.path, seen))
+        changed += sorted(news, key=lambda each: each.name)
+        gone += [(kind, os.fsencode(name)) for name in known.keys() - there]
+    return News(changed, gone)
 
 
-Looks = dict[str, tuple[int, int, int]]
-"""By a file's name in its folder, what it looked like when it was read; files that may look so changed are left out."""
-
-
-def load_looks(db: sqlite3.Connection) -> dict[Kind, Looks] | None:
-    """What the files looked like; None when one must be read again whatever it looks like."""
-    looks: dict[Kind, Looks] = {"record": {}, "rating": {}}
-    for kind, name, settled, *seen in db.execute("SELECT kind, name, settled, inode, size, mtime FROM file"):
-        if not settled:
-            return None
-        looks[kind][os.fsdecode(name)] = tuple(seen)
-    return looks
-
-
-def is_behind(looks: dict[Kind, Looks] | None, records: Path, ratings: Path) -> bool:
-    """Whether any file is new, gone, or looks otherwise than when it was read. Every question asks this first."""
-    if looks is None:
-        return True
-    folders: tuple[tuple[Kind, Path], ...] = (("record", records), ("rating", ratings))
-    for kind, folder in folders:
-        known, there = looks[kind], lines_entries(folder, packs=kind == "record")
-        if len(known) != len(there):
-            return True
-        for name, entry in there:
-            try:
-                if known.get(name) != _looks(_stat(entry)):
-                    return True
-            except FileNotFoundError:
-                return True
-    return False
-
-
-def load_states(db: sqlite3.Connection) -> dict[tuple[Kind, bytes], FileState]:
-    """What the index knows of every file."""
-    states = (FileState(*row) for row in db.execute(f"SELECT {_COLUMNS} FROM file"))
-    return {(state.kind, state.name): state for state in states}
+def load_state(db: sqlite3.Connection, kind: Kind, name: bytes) -> FileState | None:
+    """What the index knows of a file; None when it has never read it."""
+    row = db.execute(f"SELECT {_COLUMNS} FROM file WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+    return None if row is None else FileState(*row)
 
 
 def save_state(db: sqlite3.Connection, state: FileState) -> None:
@@ -152,7 +154,7 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result:
     return entry.stat() if os.name == "posix" else Path(entry.path).stat()
 
 
-def _looks(seen: os.stat_result) -> tuple[int, int, int]:
+def _looks(seen: os.stat_result) -> Look:
     # SQLite holds 63 bits; some file systems number their files with 64.
     return seen.st_ino & (2**63 - 1), seen.st_size, seen.st_mtime_ns
 
