@@ -18,6 +18,8 @@ class Places:
 
     def __init__(self, db: sqlite3.Connection, waiting_max: int) -> None:
         self._db, self._waiting_max = db, waiting_max
+        # The keys of one lot, sorted once: whatever is looked up in that order finds neighbours on the page at hand.
+        db.execute("CREATE TEMP TABLE IF NOT EXISTS fresh (key INTEGER PRIMARY KEY, record INTEGER NOT NULL)")
 
     def row_of(self, key: int) -> int | None:
         """The row that holds the record, None when none does."""
@@ -37,12 +39,22 @@ class Places:
 
     def add_rows_behind(self, row: int) -> list[tuple[int, int]]:
         """Note the rows with a larger id than `row`. Gives those, and their keys, whose key another row has already."""
+        self._db.execute("DELETE FROM fresh")
         (added,) = self._db.execute("SELECT count(*) FROM record WHERE id > ?", (row,)).fetchone()
         (waiting,) = self._db.execute("SELECT count(*) FROM new_place").fetchone()
-        if added + waiting <= self._waiting_max:
-            return sorted({*self._insert("new_place", row, added), *self._take_back_old(row)})
-        self._merge()
-        return sorted(self._insert("place", row, added))
+        double = self._insert("fresh", f"SELECT key, id AS record FROM record WHERE id > {row}", added)
+        if added + waiting > self._waiting_max:
+            self._merge()
+            double |= self._insert("place", "SELECT key, record FROM fresh", added - len(double))
+        else:
+            double |= self._insert("new_place", "SELECT key, record FROM fresh", added - len(double))
+            double |= self._take_back_old()
+        return sorted(double)
+
+    def feedback_on_fresh(self) -> list[tuple[int, float | None]]:
+        """The keys just noted that somebody spoke about, with their scores."""
+        asked = "SELECT n.key, f.score FROM fresh n CROSS JOIN feedback f ON f.key = n.key"
+        return self._db.execute(asked).fetchall()
 
     def hand_over(self, key: int, row: int) -> None:
         """From now on `row` holds the record, which another row held."""
@@ -54,25 +66,18 @@ class Places:
         for table in ("new_place", "place"):
             self._db.execute(f"DELETE FROM {table} WHERE key IN ({keys})")
 
-    def _insert(self, table: str, row: int, count: int) -> list[tuple[int, int]]:
-        statement = f"INSERT OR IGNORE INTO {table} SELECT key, id FROM record WHERE id > ? ORDER BY key"
-        if self._db.execute(statement, (row,)).rowcount == count:
-            return []
-        return self._db.execute(
-            f"SELECT r.id, r.key FROM record r JOIN {table} p ON p.key = r.key WHERE r.id > ? AND p.record <> r.id",
-            (row,),
-        ).fetchall()
+    def _insert(self, table: str, rows: str, count: int) -> set[tuple[int, int]]:
+        """Add the keys and rows that the question `rows` gives, `count` of them, and give those whose key was there."""
+        if self._db.execute(f"INSERT OR IGNORE INTO {table} {rows} ORDER BY key").rowcount == count:
+            return set()
+        there = f"SELECT n.record, n.key FROM ({rows}) n JOIN {table} p ON p.key = n.key AND p.record <> n.record"
+        return set(self._db.execute(there))
 
-    def _take_back_old(self, row: int) -> list[tuple[int, int]]:
-        """Take the rows behind `row` out of `new_place` again whose key stands in `place`, and give them."""
-        # LIMIT -1 keeps SQLite from dropping the order, in which it finds neighbours on the page it has at hand.
-        known = self._db.execute(
-            """SELECT n.id, n.key FROM (SELECT id, key FROM record WHERE id > ? ORDER BY key LIMIT -1) n
-               CROSS JOIN place p ON p.key = n.key""",
-            (row,),
-        ).fetchall()
+    def _take_back_old(self) -> set[tuple[int, int]]:
+        """Take out of `new_place` again what was just noted and whose key stands in `place`, and give it."""
+        known = self._db.execute("SELECT n.record, n.key FROM fresh n CROSS JOIN place p ON p.key = n.key").fetchall()
         self._db.executemany("DELETE FROM new_place WHERE key = ?", [(key,) for _, key in known])
-        return known
+        return set(known)
 
     def _merge(self) -> None:
         self._db.execute("INSERT INTO place SELECT key, record FROM new_place ORDER BY key")

@@ -6,7 +6,7 @@ import sqlite3
 
 import msgspec
 
-from stablenew.learning.index_rows import RowWriter
+from stablenew.learning.index_rows import SCORES_AT_ONCE, RowWriter
 from stablenew.learning.learning_feedback import Rating
 from stablenew.learning.learning_reader import record_key
 from stablenew.learning.rating_fold import Feedback, fold
@@ -39,8 +39,8 @@ class RatingRows:
     def settle(self) -> None:
         """Fold anew what was touched, and give the records their scores; every record must be counted before."""
         touched = sorted(self._touched)  # neighbours in the tables, too
-        for start in range(0, len(touched), _AT_ONCE):
-            self._fold(touched[start : start + _AT_ONCE])
+        for start in range(0, len(touched), SCORES_AT_ONCE):
+            self._fold(touched[start : start + SCORES_AT_ONCE])
         self._touched.clear()
 
     def _fold(self, keys: list[int]) -> None:
@@ -69,6 +69,5 @@ def ratings_of_key(db: sqlite3.Connection, key: int) -> list[Rating]:
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Rating)
-_AT_ONCE = 500
 _LINES = """SELECT r.key, r.body FROM rating r JOIN file f ON f.id = r.file WHERE r.key IN ({marks})
     ORDER BY r.key, f.name, r.offset"""

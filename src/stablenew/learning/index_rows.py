@@ -26,6 +26,8 @@ from stablenew.learning.learning_reader import record_keys, times_ms
 
 # About three years in milliseconds: sums of it over 10^7 records stay within SQLite's whole numbers.
 _LARGEST = 10**11
+SCORES_AT_ONCE = 500
+"""So many values fit in one question of every SQLite."""
 _COLUMNS = ", ".join(ROW_COLUMNS)
 _INSERT = "INSERT INTO {table} (id, " + _COLUMNS + ") VALUES (?" + ", ?" * len(ROW_COLUMNS) + ")"
 _ADDED = ("id", *(name for name in ROW_COLUMNS if name not in ("score", "written")))
@@ -43,6 +45,8 @@ class RowWriter:
         self._settings, self._origins = settings(db), origins(db)
         self._prompts = prompts(db, has_words=has_words)
         self._counted = self._last = 0
+        sums = ", ".join(f"{name} INTEGER NOT NULL" for name in TOTALS)
+        db.execute(f"CREATE TEMP TABLE IF NOT EXISTS counted (setting INTEGER PRIMARY KEY, {sums})")
 
     def begin(self, *, forget_cached: bool) -> None:
         """Start a transaction; `forget_cached` when somebody else wrote since the last one."""
@@ -83,9 +87,9 @@ class RowWriter:
         if self._last > self._counted:
             for row_id, key in self._places.add_rows_behind(self._counted):
                 self._decide(row_id, key)
-            self._take_scores()
             self._account(1, "id > ?", self._counted)
             self._counted = self._last
+            self._take_scores()
 
     def forget(self, files: Sequence[int], offset: int = 0) -> None:
         """Remove the rows of files, from `offset` on; a line that one of them had superseded counts again.
@@ -147,26 +151,24 @@ class RowWriter:
         return status == 0, time, name, offset
 
     def _take_scores(self) -> None:
-        """Give rows not counted yet the scores that people gave their records, if any."""
-        if self._db.execute("SELECT 1 FROM feedback LIMIT 1").fetchone():
-            self._db.execute(
-                """UPDATE record SET score = (SELECT CAST(round(f.score * 1000) AS INTEGER) FROM feedback f
-                   WHERE f.key = record.key) WHERE id > ? AND key IN (SELECT key FROM feedback)""",
-                (self._counted,),
-            )
+        """Give the rows just noted the scores that people gave their records before, if any."""
+        given = self._places.feedback_on_fresh()
+        for start in range(0, len(given), SCORES_AT_ONCE):
+            self.set_scores({key: (score,) for key, score in given[start : start + SCORES_AT_ONCE]})
 
     def _account(self, sign: int, where: str, *values: int) -> None:
         """Add the rows that fulfil `where` to the totals of their settings, or take them away."""
-        totals = self._db.execute(
-            f"""SELECT setting, count(*), sum(status = 0), sum(status = 1), count(ms), coalesce(sum(ms), 0),
-                count(score), coalesce(sum(score), 0), coalesce(sum(score * score), 0)
+        self._db.execute("DELETE FROM counted")
+        self._db.execute(
+            f"""INSERT INTO counted SELECT setting, count(*), sum(status = 0), sum(status = 1), count(ms),
+                coalesce(sum(ms), 0), count(score), coalesce(sum(score), 0), coalesce(sum(score * score), 0)
                 FROM record NOT INDEXED WHERE {where} GROUP BY setting""",
             values,
-        ).fetchall()
-        changes = ", ".join(f"{name} = {name} + ?" for name in TOTALS)
-        self._db.executemany(
-            f"UPDATE setting SET {changes} WHERE id = ?",
-            [(*(sign * number for number in row[1:]), row[0]) for row in totals],
+        )
+        sums = ", ".join(f"setting.{name} + {sign} * c.{name}" for name in TOTALS)
+        self._db.execute(
+            f"""UPDATE setting SET ({", ".join(TOTALS)}) = (SELECT {sums} FROM counted c WHERE c.setting = setting.id)
+                WHERE id IN (SELECT setting FROM counted)"""
         )
 
 
