@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from stablenew.learning.index_query import Group
 from stablenew.learning.learning_feedback import Rating, new_rating
 from stablenew.learning.learning_reader import (
@@ -21,6 +23,9 @@ from stablenew.learning.prompt_words import parse_words, text_matches
 from stablenew.learning.rating_fold import read_feedback, with_feedback
 from stablenew.learning.record_filter import Condition, field_name, matches, value_of
 from stablenew.learning.record_index import RecordIndex
+
+USUAL = ["model", "sampler", "scheduler", "cfg_scale", "steps"]
+"""What records are grouped by unless something else is asked for."""
 
 
 def make_record(record_id: str = "r1", **said: Any) -> LearningRecord:
@@ -95,7 +100,7 @@ def naive_groups(
 
 def group_sums(groups: Sequence[Group]) -> dict[tuple[Any, ...], tuple[int, ...]]:
     """Groups of an index in the form of `naive_groups`."""
-    return {group.values: tuple(group[1:]) for group in groups}
+    return {group.values: msgspec.structs.astuple(group)[1:] for group in groups}
 
 
 def naive_damage(folder: Path) -> list[tuple[str, int]]:

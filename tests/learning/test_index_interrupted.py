@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.learning.archive import (
+    USUAL,
     group_sums,
     make_record,
     naive_groups,
@@ -36,6 +37,7 @@ def same_as_a_scan(index: RecordIndex, folder: Path) -> bool:
     return (
         [read.run.record_id for read in index.records(Query(words="heron"))] == naive_list(truth, words="heron")
         and group_sums(index.groups(["steps", "run_id"])) == naive_groups(truth, ["steps", "run_id"])
+        and group_sums(index.groups(USUAL)) == naive_groups(truth, USUAL)
         and group_sums(index.groups(["sampler"])) == naive_groups(truth, ["sampler"])
         and {read.run.record_id: read for read in index.records()} == {read.run.record_id: read for read in truth}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -10,10 +11,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.learning.archive import (
+    USUAL,
     group_sums,
     make_record,
     naive_groups,
@@ -105,7 +108,7 @@ def test_any_field_can_be_asked_for(index: RecordIndex, folder: Path, text: str)
 
 @pytest.mark.parametrize(
     "by",
-    [["model", "sampler", "scheduler", "cfg_scale", "steps"], ["run_id"], ["status", "steps"], ["day"], ["seed"],
+    [USUAL, ["run_id"], ["status", "steps"], ["day"], ["seed"],
      ["prompt.bindings.light"], ["rating"], ["prompt"], []],
 )  # fmt: skip
 def test_records_can_be_grouped_by_any_fields(index: RecordIndex, folder: Path, by: list[str]) -> None:
@@ -301,11 +304,44 @@ def test_totals_follow_every_change_of_mind(index: RecordIndex, folder: Path) ->
     said = [rate("01-record", 5, 100), rate("01-record", 2, 101), rate("02-record", 1, 102, who="ann")]
     for line in [*said, undo_of(said[1]), undo_of(said[2])]:
         writer.append(line)
-        assert group_sums(index.groups(["steps"])) == naive_groups(naive_records(folder), ["steps"])
+        for by in (USUAL, ["steps"]):
+            assert group_sums(index.groups(by)) == naive_groups(naive_records(folder), by)
     writer.close()
     (folder / "ratings" / "ratings.jsonl").unlink()
     assert sum(group.rated for group in index.groups(["steps"])) == 0
-    assert sum(group.n for group in index.groups(["steps"])) == 24
+    for by in (USUAL, ["steps"]):
+        assert sum(group.n for group in index.groups(by)) == 24
+
+
+def test_an_index_whose_groups_are_not_readable_is_made_anew(index: RecordIndex, folder: Path) -> None:
+    """What SQLite cannot know to be wrong costs time, and no answer."""
+    index.catch_up()
+    with contextlib.closing(sqlite3.connect(folder / "index.sqlite")) as db, db:
+        db.execute("UPDATE setting SET summary = substr(summary, 2)")
+    assert group_sums(index.groups(USUAL)) == naive_groups(naive_records(folder), USUAL)
+    with open_index(folder) as another:
+        assert group_sums(another.groups(USUAL)) == naive_groups(naive_records(folder), USUAL)
+
+
+def test_the_usual_groups_add_up_what_differs_in_other_settings(tmp_path: Path) -> None:
+    """Sizes are not among the fields records are usually grouped by; names keep every character, and none is none."""
+    names = ['a "quoted" \\ näme\n', "[1,2]", ""]
+    records = [
+        make_record(f"{model}-{width}", model=model, width=width, height=512, duration_s=1.5)
+        for model in names
+        for width in (512, 640, 768)
+    ]
+    records = [replace(each, pipeline=replace(each.pipeline, sampler=None)) for each in records]
+    write_lines(tmp_path / "records" / "a.jsonl", *records)
+    writer = RatingWriter(tmp_path / "ratings", durability="none")
+    writer.append(rate(f"{names[0]}-640", 4))
+    writer.close()
+    with open_index(tmp_path) as index:
+        found = index.groups(USUAL)
+        assert group_sums(found) == naive_groups(naive_records(tmp_path), USUAL)
+        assert (found[0].n, found[0].mean_rating) == (3, 4.0)
+        assert len(found) == 3
+        assert group_sums(index.groups(USUAL[::-1])) == naive_groups(naive_records(tmp_path), USUAL[::-1])
 
 
 def test_feedback_written_with_a_record_counts_until_somebody_rates(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.learning.archive import (
+    USUAL,
     group_sums,
     make_record,
     naive_damage,
@@ -173,7 +174,7 @@ class Archive(RuleBasedStateMachine):
         assert list(self.ids()) == naive_list(truth)
         assert list(self.ids(where=by_sampler, words="fox -red")) == naive_list(truth, by_sampler, "fox -red")
         assert {r.run.record_id: r for r in self.index.records()} == {r.run.record_id: r for r in truth}
-        for by in (["sampler"], ["sampler", "steps"], ["status", "day"], ["seed", "rating"], []):
+        for by in (USUAL, ["sampler"], ["sampler", "steps"], ["status", "day"], ["seed", "rating"], []):
             wanted = naive_groups(truth, by)
             assert group_sums(self.index.groups(by)) == wanted
         tagged = (parse_condition("tag=hands"), parse_condition("rating>=3"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from hashlib import sha256
 from struct import Struct
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from stablenew.learning.index_schema import ORIGIN_FIELDS, SETTING_FIELDS
+from stablenew.learning.index_schema import ORIGIN_FIELDS, RECIPE_FIELDS, SETTING_FIELDS
 
 _CACHED = 50_000
 _FEW, _AT_ONCE = 4, 32  # two lengths of a question for any number of values, so that it is prepared once
@@ -78,12 +78,24 @@ class Dimension(Generic[V]):
 
 def settings(db: sqlite3.Connection) -> Dimension[Row]:
     """Combinations of settings, in the order of SETTING_FIELDS."""
-    return _of_fields(db, "setting", SETTING_FIELDS)
+    insert_row = _inserting(db, "setting", ("digest", *SETTING_FIELDS, "recipe"))
+
+    def insert(digest: int, values: Row) -> int:
+        kept = dict(zip(SETTING_FIELDS, map(_fits, values), strict=True))
+        recipe = msgspec.json.encode([kept[name] for name in RECIPE_FIELDS]).decode()
+        return insert_row((digest, *kept.values(), recipe))
+
+    return Dimension(db, "setting", digests=_digests_of_rows, insert=insert)
 
 
 def origins(db: sqlite3.Connection) -> Dimension[Row]:
     """Combinations of run, pack and the like, in the order of ORIGIN_FIELDS."""
-    return _of_fields(db, "origin", ORIGIN_FIELDS)
+    insert_row = _inserting(db, "origin", ("digest", *ORIGIN_FIELDS))
+
+    def insert(digest: int, values: Row) -> int:
+        return insert_row((digest, *map(_fits, values)))
+
+    return Dimension(db, "origin", digests=_digests_of_rows, insert=insert)
 
 
 def prompts(db: sqlite3.Connection, *, has_words: bool) -> Dimension[Texts]:
@@ -101,14 +113,10 @@ def prompts(db: sqlite3.Connection, *, has_words: bool) -> Dimension[Texts]:
     return Dimension(db, "prompt", digests=_digests_of_texts, insert=insert, remember_as=remember_as)
 
 
-def _of_fields(db: sqlite3.Connection, table: str, fields: dict[str, str]) -> Dimension[Row]:
-    marks = ", ".join("?" * (len(fields) + 1))
-    statement = f"INSERT INTO {table} (digest, {', '.join(fields)}) VALUES ({marks})"
-
-    def insert(digest: int, values: Row) -> int:
-        return db.execute(statement, (digest, *map(_fits, values))).lastrowid or 0
-
-    return Dimension(db, table, digests=_digests_of_rows, insert=insert)
+def _inserting(db: sqlite3.Connection, table: str, columns: Sequence[str]) -> Callable[[Row], int]:
+    """What adds a row and gives its id."""
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    return lambda row: db.execute(statement, row).lastrowid or 0
 
 
 def _digests_of_rows(rows: Iterable[Row]) -> list[int]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from stablenew.learning import index_store
 from stablenew.learning.index_places import ROW_OF_KEY
-from stablenew.learning.index_schema import ORIGIN_FIELDS, ORIGIN_GROUPS, SETTING_FIELDS, STYLE_FIELDS
+from stablenew.learning.index_schema import (
+    ORIGIN_FIELDS,
+    ORIGIN_GROUPS,
+    RECIPE_FIELDS,
+    SETTING_FIELDS,
+    STYLE_FIELDS,
+    TOTALS,
+)
 from stablenew.learning.prompt_words import Term, fts_query
 from stablenew.learning.record_filter import OPERATORS, Condition, contains, day_of, holds, number
 
@@ -18,6 +26,7 @@ Sort = Literal["time", "rating", "seconds"]
 
 _STATUS = "CASE r.status WHEN 0 THEN 'ok' WHEN 1 THEN 'failed' ELSE 'cancelled' END"
 _SETTING_SQL = {f"pipeline.{name}": (f"s.{name}", kind) for name, kind in SETTING_FIELDS.items()}
+_RECIPE = [f"pipeline.{name}" for name in RECIPE_FIELDS]
 _STYLE = {f"pipeline.{name}" for name in STYLE_FIELDS}
 _ROW_SQL = {
     **{f"{ORIGIN_GROUPS[name]}.{name}": (f"o.{name}", kind) for name, kind in ORIGIN_FIELDS.items()},
@@ -47,10 +56,10 @@ class Pointer(NamedTuple):
     feedback: tuple[float | None, str, str] | None
 
 
-class Group(NamedTuple):
+class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Records that share `values` of the fields asked for. Sums are in thousandths of a second or of a star.
 
-    A tuple, as a question may give thousands of them: frozen dataclasses would take longer than the question.
+    A Struct, as the index holds many of them as JSON, and a question may give thousands.
     """
 
     values: tuple[Any, ...]
@@ -62,6 +71,11 @@ class Group(NamedTuple):
     rated: int = 0
     score: int = 0
     score2: int = 0
+
+    def plus(self, other: Group) -> Group:
+        """This group and `other` together, under the values of this one."""
+        sums = (getattr(self, name) + getattr(other, name) for name in TOTALS)
+        return Group(self.values, *sums)
 
     @property
     def mean_rating(self) -> float | None:
@@ -81,6 +95,9 @@ class Group(NamedTuple):
         return self.ms / self.timed / 1000 if self.timed else None
 
 
+_groups = msgspec.json.Decoder(list[Group])
+
+
 def add_functions(db: sqlite3.Connection) -> None:
     """Give `db` the functions these questions use."""
     db.create_function("contains", 2, contains, deterministic=True)
@@ -94,10 +111,13 @@ def in_index(field: str) -> bool:
 
 
 def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]) -> Iterator[Group]:
-    """The groups of the records that fulfil `where`, by fields the index holds, in the order of their values.
+    """The groups of the records that fulfil `where`, by fields the index holds, in any order.
 
     Where only settings are named, the running totals answer, and no record's row is looked at.
     """
+    if not where and list(by) == _RECIPE:
+        yield from _recipes(db)
+        return
     named = {*by, *(each.field for each in where)}
     keys = [_SQL[field][0] for field in by]
     condition, values = _where(where)
@@ -114,7 +134,23 @@ def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]
     count = len(keys)
     for row in db.execute(asked, values):
         if row[count]:
-            yield Group._make((row[:count], *row[count:]))
+            yield Group(row[:count], *row[count:])
+
+
+def _recipes(db: sqlite3.Connection) -> Iterable[Group]:
+    """The groups by RECIPE_FIELDS, as settings keep them: a quarter of the time of adding up numbers of rows."""
+    (joined,) = db.execute("SELECT group_concat(summary) FROM setting WHERE n > 0").fetchone()
+    try:
+        parts = _groups.decode(f"[{joined or ''}]")
+    except msgspec.MsgspecError as exc:
+        raise index_store.corrupt(f"a summary is no group: {exc}") from exc
+    found = {part.values: part for part in parts}
+    if len(found) < len(parts):  # some differ in other settings
+        found.clear()
+        for part in parts:
+            same = found.get(part.values)
+            found[part.values] = part if same is None else same.plus(part)
+    return found.values()
 
 
 def pointers(

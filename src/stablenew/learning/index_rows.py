@@ -32,6 +32,16 @@ _COLUMNS = ", ".join(ROW_COLUMNS)
 _INSERT = "INSERT INTO {table} (id, " + _COLUMNS + ") VALUES (?" + ", ?" * len(ROW_COLUMNS) + ")"
 _ADDED = ("id", *(name for name in ROW_COLUMNS if name not in ("score", "written")))
 _ADD = f"INSERT INTO record ({', '.join(_ADDED)}) VALUES (?{', ?' * (len(_ADDED) - 1)})"
+_COUNTS = (
+    "count(*)", "sum(status = 0)", "sum(status = 1)", "count(ms)", "coalesce(sum(ms), 0)", "count(score)",
+    "coalesce(sum(score), 0)", "coalesce(sum(score * score), 0)",
+)  # fmt: skip
+_SUMS = [f"(setting.{name} + c.{name})" for name in TOTALS]
+_ADD_COUNTED = f"""UPDATE setting SET ({", ".join(TOTALS)}, summary) = (
+        SELECT {", ".join(_SUMS)}, '[' || recipe || ',' || {" || ',' || ".join(_SUMS)} || ']'
+        FROM counted c WHERE c.setting = setting.id)
+    WHERE id IN (SELECT setting FROM counted)"""
+"""The only statement that changes totals: what stands in `counted` is added to them."""
 _PLACE = {name: place for place, name in enumerate(ROW_COLUMNS)}
 
 Row = tuple[Any, ...]
@@ -45,7 +55,7 @@ class RowWriter:
         self._settings, self._origins = settings(db), origins(db)
         self._prompts = prompts(db, has_words=has_words)
         self._counted = self._last = 0
-        sums = ", ".join(f"{name} INTEGER NOT NULL" for name in TOTALS)
+        sums = ", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in TOTALS)
         db.execute(f"CREATE TEMP TABLE IF NOT EXISTS counted (setting INTEGER PRIMARY KEY, {sums})")
 
     def begin(self, *, forget_cached: bool) -> None:
@@ -128,10 +138,12 @@ class RowWriter:
                 _add_score(total, before, -1)
                 _add_score(total, now, 1)
         self._db.executemany("UPDATE record SET score = ? WHERE id = ?", changes)
+        self._db.execute("DELETE FROM counted")
         self._db.executemany(
-            "UPDATE setting SET rated = rated + ?, score = score + ?, score2 = score2 + ? WHERE id = ?",
-            [(*total, setting) for setting, total in totals.items()],
+            "INSERT INTO counted (setting, rated, score, score2) VALUES (?, ?, ?, ?)",
+            [(setting, *total) for setting, total in totals.items()],
         )
+        self._db.execute(_ADD_COUNTED)
 
     def _decide(self, row_id: int, key: int) -> None:
         """Of the row `row_id` and the one that holds its record: keep the one that counts, the other is spare."""
@@ -158,18 +170,13 @@ class RowWriter:
 
     def _account(self, sign: int, where: str, *values: int) -> None:
         """Add the rows that fulfil `where` to the totals of their settings, or take them away."""
+        counts = ", ".join(f"{sign} * {each}" for each in _COUNTS)
         self._db.execute("DELETE FROM counted")
         self._db.execute(
-            f"""INSERT INTO counted SELECT setting, count(*), sum(status = 0), sum(status = 1), count(ms),
-                coalesce(sum(ms), 0), count(score), coalesce(sum(score), 0), coalesce(sum(score * score), 0)
-                FROM record NOT INDEXED WHERE {where} GROUP BY setting""",
+            f"INSERT INTO counted SELECT setting, {counts} FROM record NOT INDEXED WHERE {where} GROUP BY setting",
             values,
         )
-        sums = ", ".join(f"setting.{name} + {sign} * c.{name}" for name in TOTALS)
-        self._db.execute(
-            f"""UPDATE setting SET ({", ".join(TOTALS)}) = (SELECT {sums} FROM counted c WHERE c.setting = setting.id)
-                WHERE id IN (SELECT setting FROM counted)"""
-        )
+        self._db.execute(_ADD_COUNTED)
 
 
 def _add_score(total: list[int], score: int | None, sign: int) -> None:

@@ -1,8 +1,9 @@
 """What the index holds: tables, and which fields of a record can be asked for without reading its line.
 
-Repeated values stand once: `setting` has each combination of settings, with its running totals, which `style` sums up
-by the settings asked for most; `origin` each combination of run, pack and the like; `prompt` each prompt. A row of
-`record` is narrow and points at a line; `place` and `new_place` say which row holds a record id (see index_places).
+Repeated values stand once: `setting` has each combination of settings, with its running totals and its part of the
+usual answer, ready as JSON; `style` sums the totals up by the settings asked for most; `origin` has each combination of
+run, pack and the like; `prompt` each prompt. A row of `record` is narrow and points at a line; `place` and `new_place`
+say which row holds a record id (see index_places).
 Totals are whole numbers (milliseconds, thousandths of a star), so that what is added can be taken away exactly.
 """
 
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Goes up with every change of this file that changes what is stored; an index of another format is rebuilt."""
 
 APPLICATION_ID = 0x53744E78
@@ -32,6 +33,9 @@ SETTING_FIELDS = {
 }
 STYLE_FIELDS = ("model", "sampler", "scheduler")
 """The settings asked for most: their combinations, far fewer than those of all settings, have totals of their own."""
+
+RECIPE_FIELDS = ("model", "sampler", "scheduler", "cfg_scale", "steps")
+"""What records are grouped by unless something else is asked for: the groups of that stand there as JSON."""
 
 ORIGIN_FIELDS = {
     "run_id": "TEXT",
@@ -82,7 +86,8 @@ TABLES = [
         mtime INTEGER NOT NULL, offset INTEGER NOT NULL, lines INTEGER NOT NULL, head INTEGER NOT NULL,
         tail INTEGER NOT NULL, settled INTEGER NOT NULL, damaged INTEGER NOT NULL, open INTEGER NOT NULL,
         UNIQUE (kind, name))""",
-    *_dimension("setting", SETTING_FIELDS, _TOTALS),
+    # `recipe` is the JSON of the values of RECIPE_FIELDS, `summary` that of the group of this setting alone.
+    *_dimension("setting", SETTING_FIELDS, f"{_TOTALS}, recipe TEXT NOT NULL, summary TEXT"),
     *_dimension("origin", ORIGIN_FIELDS),
     # Kept right by triggers, so that whatever changes the totals of a setting changes these.
     f"CREATE TABLE style (id INTEGER PRIMARY KEY, {_columns({n: SETTING_FIELDS[n] for n in STYLE_FIELDS})}{_TOTALS})",

@@ -98,6 +98,13 @@ def is_corrupt(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in _CORRUPT
 
 
+def corrupt(what: str) -> sqlite3.DatabaseError:
+    """The error to raise for what SQLite cannot know to be wrong with the file."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
 def _prepare(db: sqlite3.Connection) -> None:
     if is_current(db, with_words=words_supported()):
         return

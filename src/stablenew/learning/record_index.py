@@ -13,10 +13,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -155,7 +157,10 @@ class RecordIndex:
             found = self._answer(lambda db: list(index_query.groups(db, fields, where)))
         else:
             found = list(self._groups_from_records(fields, where))
-        return sorted(found, key=_group_order)
+        # Two sorts by a number each: half the time of one by pairs.
+        found.sort(key=attrgetter("n"), reverse=True)
+        found.sort(key=_mean_score, reverse=True)
+        return found
 
     def records(self, query: Query | None = None) -> Iterator[LearningRecord | UnreadableLine]:
         """The records meant, each with its feedback; one whose line cannot be read any more as UnreadableLine.
@@ -382,18 +387,20 @@ def _with_info(record: LearningRecord, feedback: tuple[float | None, str, str]) 
 def _with_one_more(group: Group, record: LearningRecord) -> Group:
     status, seconds, rating = record.outcome.status, record.outcome.duration_s, record.feedback.rating
     score = 0 if rating is None else round(rating * 1000)
-    return group._replace(
-        n=group.n + 1,
-        ok=group.ok + (status == "ok"),
-        failed=group.failed + (status == "failed"),
-        timed=group.timed + (seconds is not None),
-        ms=group.ms + round((seconds or 0) * 1000),
-        rated=group.rated + (rating is not None),
-        score=group.score + score,
-        score2=group.score2 + score * score,
+    return group.plus(
+        Group(
+            values=group.values,
+            n=1,
+            ok=int(status == "ok"),
+            failed=int(status == "failed"),
+            timed=int(seconds is not None),
+            ms=round((seconds or 0) * 1000),
+            rated=int(rating is not None),
+            score=score,
+            score2=score * score,
+        )
     )
 
 
-def _group_order(group: Group) -> tuple[bool, float, int]:
-    rated = group.rated
-    return not rated, -group.score / rated if rated else 0, -group.n
+def _mean_score(group: Group) -> float:
+    return group.score / group.rated if group.rated else -math.inf
