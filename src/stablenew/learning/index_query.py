@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -110,14 +110,13 @@ def in_index(field: str) -> bool:
     return field in _SQL
 
 
-def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]) -> Iterator[Group]:
+def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]) -> list[Group]:
     """The groups of the records that fulfil `where`, by fields the index holds, in any order.
 
     Where only settings are named, the running totals answer, and no record's row is looked at.
     """
     if not where and list(by) == _RECIPE:
-        yield from _recipes(db)
-        return
+        return _recipes(db)
     named = {*by, *(each.field for each in where)}
     keys = [_SQL[field][0] for field in by]
     condition, values = _where(where)
@@ -132,25 +131,23 @@ def groups(db: sqlite3.Connection, by: Sequence[str], where: Sequence[Condition]
     grouping = f"GROUP BY {', '.join(keys)} ORDER BY {', '.join(keys)}" if keys else ""
     asked = f"SELECT {', '.join([*keys, sums])} FROM {source} WHERE {condition} {grouping}"
     count = len(keys)
-    for row in db.execute(asked, values):
-        if row[count]:
-            yield Group(row[:count], *row[count:])
+    return [Group(row[:count], *row[count:]) for row in db.execute(asked, values) if row[count]]
 
 
-def _recipes(db: sqlite3.Connection) -> Iterable[Group]:
+def _recipes(db: sqlite3.Connection) -> list[Group]:
     """The groups by RECIPE_FIELDS, as settings keep them: a quarter of the time of adding up numbers of rows."""
     (joined,) = db.execute("SELECT group_concat(summary) FROM setting WHERE n > 0").fetchone()
     try:
         parts = _groups.decode(f"[{joined or ''}]")
     except msgspec.MsgspecError as exc:
         raise index_store.corrupt(f"a summary is no group: {exc}") from exc
-    found = {part.values: part for part in parts}
-    if len(found) < len(parts):  # some differ in other settings
-        found.clear()
-        for part in parts:
-            same = found.get(part.values)
-            found[part.values] = part if same is None else same.plus(part)
-    return found.values()
+    if len({part.values for part in parts}) == len(parts):
+        return parts
+    found: dict[tuple[Any, ...], Group] = {}
+    for part in parts:  # some differ in other settings
+        same = found.get(part.values)
+        found[part.values] = part if same is None else same.plus(part)
+    return list(found.values())
 
 
 def pointers(

@@ -154,7 +154,7 @@ class RecordIndex:
         if all(index_query.in_index(field) and field != "tag" for field in fields) and all(
             index_query.in_index(each.field) for each in where
         ):
-            found = self._answer(lambda db: list(index_query.groups(db, fields, where)))
+            found = self._answer(lambda db: index_query.groups(db, fields, where))
         else:
             found = list(self._groups_from_records(fields, where))
         # Two sorts by a number each: half the time of one by pairs.
@@ -370,7 +370,7 @@ class RecordIndex:
 
 
 def _overview(db: sqlite3.Connection) -> Overview:
-    totals = next(index_query.groups(db, [], []), Group(values=()))
+    (totals,) = index_query.groups(db, [], []) or (Group(values=()),)
     files, damaged, pending = db.execute(
         """SELECT coalesce(sum(kind = 'record'), 0), coalesce(sum(damaged), 0),
            coalesce(sum(max(0, size - offset)), 0) FROM file"""
