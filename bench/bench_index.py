@@ -132,10 +132,14 @@ def catch_up_cost(workspace: Workspace) -> dict[str, float]:
 
 
 def append_lot(workspace: Workspace, lot: int) -> None:
-    """Append 1,000 records with ids of their own to each of ten files."""
+    """Append 1,000 records with ids of their own, later than all there are, to each of ten files."""
     for number, path in enumerate(sorted(workspace.records.iterdir())[:10]):
         lines = path.read_bytes().splitlines()[:1000]
-        fresh = [line.replace(b'"record_id":"', b'"record_id":"n%d-%d-' % (lot, number), 1) for line in lines]
+        fresh = [
+            line.replace(b'"record_id":"', b'"record_id":"n%d-%d-' % (lot, number), 1)
+            .replace(b'"timestamp":"2026', b'"timestamp":"%d' % (2027 + lot), 1)
+            for line in lines
+        ]  # fmt: skip
         with path.open("ab") as file:
             file.write(b"\n".join(fresh) + b"\n")
 
