@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.learning.archive import (
@@ -311,6 +312,31 @@ def test_totals_follow_every_change_of_mind(index: RecordIndex, folder: Path) ->
     assert sum(group.rated for group in index.groups(["steps"])) == 0
     for by in (USUAL, ["steps"]):
         assert sum(group.n for group in index.groups(by)) == 24
+
+
+def test_what_the_files_looked_like_before_another_process_wrote_is_looked_at_again(
+    index: RecordIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be back by the time the transaction begins, and read by another process: it is not forgotten."""
+    look = index_catch_up.find_news
+    file, away = folder / "records" / "new.jsonl", folder / "away"
+    write_lines(file, make_record("new"))
+    with open_index(folder) as other:
+        index.catch_up()
+        file.rename(away)
+
+        def look_and_be_overtaken(*asked: Any) -> index_catch_up.News:
+            monkeypatch.setattr(index_catch_up, "find_news", look)
+            news = look(*asked)
+            away.rename(file)
+            write_lines(file, make_record("newer"))
+            assert other.catch_up().lines == 1
+            return news
+
+        monkeypatch.setattr(index_catch_up, "find_news", look_and_be_overtaken)
+        done = index.catch_up()
+        assert (done.lines, done.forgotten) == (0, 0)
+        assert group_sums(index.groups(USUAL)) == naive_groups(naive_records(folder), USUAL)
 
 
 def test_an_index_whose_groups_are_not_readable_is_made_anew(index: RecordIndex, folder: Path) -> None:
