@@ -530,11 +530,14 @@ def test_a_small_picture_opened_is_the_one_that_is_shown_large(open_window: Open
     hand.click(tab.stage.tiles, x + 20, y + 20, double=True)
     picture = tab.list.current
     assert picture is not None
-    hand.wait(lambda: tab.stage.loader.get(tab.stage.path(picture)), "the picture, decoded")
-    hand.settle()
-    loaded = tab.stage.loader.get(tab.stage.path(picture))
-    assert loaded is not None
-    assert tab.stage.large._decoded is loaded.decoded
+    wanted = decode(tab.stage.path(picture)).pixels
+    assert wanted is not None
+
+    def seen() -> bool:
+        shown = tab.stage.large._decoded
+        return shown is not None and shown.pixels is not None and shown.pixels.tobytes() == wanted.tobytes()
+
+    hand.wait(seen, "the picture")
 
 
 def test_reading_twice_in_a_row_keeps_the_place(open_window: Open, workspace: Workspace) -> None:
