@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.learning.engine.landscape import SPACE, evidence_of, good_taste, rated_rows
@@ -111,10 +113,7 @@ def test_intervals_are_right_on_data_drawn_from_the_model_itself(seed: int) -> N
     place = {tuple(row): at for at, row in enumerate(every)}
     expected = truth[[place[tuple(row)] for row in problem.points[problem.point]]]
     noise = np.linalg.cholesky(nuisance_of(problem, hyper).dense()) @ rng.normal(size=len(problem.stars))
-    drawn = type(problem)(
-        points=problem.points, context=problem.context, stars=expected + noise, point=problem.point,
-        row=problem.row, order=problem.order, looseness=problem.looseness,
-    )  # fmt: skip
+    drawn = dataclasses.replace(problem, stars=expected + noise)
     mean, spread = posterior_of(drawn, hyper, encoding).mean_and_variance(every)
     score = (truth - mean) / np.sqrt(spread)
     # Neighbouring settings share their errors, so the shares of 96 settings scatter widely around 0.80 and 0.95.

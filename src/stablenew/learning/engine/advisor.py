@@ -10,7 +10,7 @@ import numpy as np
 
 from stablenew.learning.engine.arrays import Floats, Ints
 from stablenew.learning.engine.climbing import climb_mean
-from stablenew.learning.engine.fit import fit
+from stablenew.learning.engine.doubt import doubt_alike, fit_in_doubt
 from stablenew.learning.engine.from_evidence import encode_evidence, part_to_fit, whole_problem
 from stablenew.learning.engine.knob_tables import Encoding
 from stablenew.learning.engine.knowledge_gradient import choose_row
@@ -57,8 +57,10 @@ class Belief:
 def believe(evidence: Evidence, baseline: Mapping[str, Any], context: str) -> Belief:
     """What `evidence` comes to in `context`."""
     encoding = encode_evidence(evidence, [baseline])
-    part = part_to_fit(evidence, encoding, context)
-    posterior = posterior_of(whole_problem(evidence, encoding, context), fit(part, encoding), encoding)
+    plain = part_to_fit(evidence, encoding, context)
+    hyper, part = fit_in_doubt(plain, encoding)
+    whole = doubt_alike(whole_problem(evidence, encoding, context), plain, part, len(evidence.scored))
+    posterior = posterior_of(whole, hyper, encoding)
     at = encoding.encode([baseline])
     hopeful = optima(posterior, at)
     return Belief(part=part, posterior=posterior, baseline=at, best=most_certain(posterior, hopeful), hopeful=hopeful)

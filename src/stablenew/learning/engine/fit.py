@@ -16,6 +16,7 @@ from stablenew.learning.engine.kernel import (
     tables_at,
 )
 from stablenew.learning.engine.knob_tables import Encoding
+from stablenew.learning.engine.nuisance import Nuisance
 from stablenew.learning.engine.posterior import nuisance_of, posterior_of
 from stablenew.learning.engine.problem import Problem, Sites, no_sites, sites_at
 
@@ -33,13 +34,9 @@ def log_evidence(
     sites = sites or no_sites(len(problem.points))
     tables = tables_at(encoding, hyper)
     blocks = blocks_of(hyper, tables, problem.points, problem.context)
-    ratings = len(problem.stars)
-    observe = np.concatenate([np.eye(len(problem.points))[problem.point], sites.matrix])
-    total = observe @ blocks.matrix @ observe.T
     nuisance = nuisance_of(problem, hyper)
-    total[:ratings, :ratings] += nuisance.dense()
-    total[ratings:, ratings:] += np.eye(len(sites.target))
-    target = np.concatenate([problem.stars, sites.target])
+    observe, total, target = _observed(problem, blocks.matrix, nuisance, sites)
+    ratings = len(problem.stars)
     factor = cholesky(total, lower=True, check_finite=False)
     solved = cho_solve((factor, True), target, check_finite=False)
     value = -0.5 * float(target @ solved) - float(np.log(np.diag(factor)).sum())
@@ -51,21 +48,49 @@ def log_evidence(
     return value, gradient
 
 
-def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None) -> Hyper:
-    """The most probable unknowns."""
+def left_out(problem: Problem, hyper: Hyper, encoding: Encoding) -> tuple[Floats, Floats]:
+    """How far each rating [N] lies from what all the others say it should be, and the variance of that without its
+    own noise (Rasmussen and Williams 2006, section 5.4.2). Choices are among the others.
+    """
+    sites = _sites(problem, hyper, encoding)
+    nuisance = nuisance_of(problem, hyper)
+    blocks = blocks_of(hyper, tables_at(encoding, hyper), problem.points, problem.context)
+    _, total, target = _observed(problem, blocks.matrix, nuisance, sites)
+    factor = cholesky(total, lower=True, check_finite=False)
+    inverse = cho_solve((factor, True), np.eye(len(total)), check_finite=False)
+    precision = np.diag(inverse)[: len(problem.stars)]
+    off = (inverse @ target)[: len(problem.stars)] / precision
+    return off, np.maximum(1 / precision - nuisance.noise, 0.0)
+
+
+def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None, start: Hyper | None = None) -> Hyper:
+    """The most probable unknowns, looked for from `start`."""
     prior = prior or default_prior(len(encoding.tables))
-    vector = prior.centre
+    vector = prior.centre if start is None else start.to_vector()
     for _ in range(2 if problem.choices else 1):
-        sites = None
-        if problem.choices:
-            hyper = Hyper.from_vector(vector)
-            belief = posterior_of(problem, hyper, encoding)
-            sites = sites_at(problem, belief.at_points(), hyper.noise)
+        sites = _sites(problem, Hyper.from_vector(vector), encoding)
         vector = _climb(vector, problem, encoding, sites, prior)
     return Hyper.from_vector(vector)
 
 
-def _climb(vector: Floats, problem: Problem, encoding: Encoding, sites: Sites | None, prior: Prior) -> Floats:
+def _sites(problem: Problem, hyper: Hyper, encoding: Encoding) -> Sites:
+    if not problem.choices:
+        return no_sites(len(problem.points))
+    belief = posterior_of(problem, hyper, encoding)
+    return sites_at(problem, belief.at_points(), hyper.noise)
+
+
+def _observed(problem: Problem, prior: Floats, nuisance: Nuisance, sites: Sites) -> tuple[Floats, Floats, Floats]:
+    """What is seen, ratings and then sites [k]: its matrix [k, n] on the points, its covariance, and what it said."""
+    ratings = len(problem.stars)
+    observe = np.concatenate([np.eye(len(problem.points))[problem.point], sites.matrix])
+    total = observe @ prior @ observe.T
+    total[:ratings, :ratings] += nuisance.dense()
+    total[ratings:, ratings:] += np.eye(len(sites.target))
+    return observe, total, np.concatenate([problem.stars, sites.target])
+
+
+def _climb(vector: Floats, problem: Problem, encoding: Encoding, sites: Sites, prior: Prior) -> Floats:
     def cost(at: Floats) -> tuple[float, Floats]:
         density, density_slope = prior.log_density(at)
         try:

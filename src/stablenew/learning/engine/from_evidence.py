@@ -32,33 +32,34 @@ def encode_evidence(evidence: Evidence, settings: Sequence[Settings] = ()) -> En
 def whole_problem(evidence: Evidence, encoding: Encoding, context: str) -> Problem:
     """The evidence for advice in `context`: its own first, then the newest, as many points as there may be."""
     ordered = _most_relevant_first(evidence.scored, context)
-    codes = encoding.encode([each.settings for each in ordered])
+    codes = encoding.encode([evidence.scored[at].settings for at in ordered])
     points: set[tuple[object, ...]] = set()
-    kept: list[Scored] = []
-    for each, code in zip(ordered, codes, strict=True):
-        point = (each.context, *map(int, code))
+    kept: list[int] = []
+    for at, code in zip(ordered, codes, strict=True):
+        point = (evidence.scored[at].context, *map(int, code))
         if point in points or len(points) < MOST_POINTS:
             points.add(point)
-            kept.append(each)
-    return _problem(sorted(kept, key=_order), evidence.preferred, encoding, context)
+            kept.append(at)
+    return _problem(evidence.scored, kept, evidence.preferred, encoding, context)
 
 
 def part_to_fit(evidence: Evidence, encoding: Encoding, context: str) -> Problem:
     """As much of the evidence as the kind of landscape is learned from."""
-    scored = sorted(_most_relevant_first(evidence.scored, context)[:FIT_RATINGS], key=_order)
+    kept = _most_relevant_first(evidence.scored, context)[:FIT_RATINGS]
     preferred = sorted(evidence.preferred, key=lambda each: (each.context != context, -each.order))[:FIT_CHOICES]
-    return _problem(scored, preferred, encoding, context)
+    return _problem(evidence.scored, kept, preferred, encoding, context)
 
 
-def _most_relevant_first(scored: Sequence[Scored], context: str) -> list[Scored]:
-    return sorted(scored, key=lambda each: (each.context != context, -each.order))
+def _most_relevant_first(scored: Sequence[Scored], context: str) -> list[int]:
+    """Where they stand in `scored`."""
+    return sorted(range(len(scored)), key=lambda at: (scored[at].context != context, -scored[at].order))
 
 
-def _order(each: Scored) -> float:
-    return each.order
-
-
-def _problem(scored: Sequence[Scored], preferred: Sequence[Preferred], encoding: Encoding, context: str) -> Problem:
+def _problem(
+    every: Sequence[Scored], kept: Sequence[int], preferred: Sequence[Preferred], encoding: Encoding, context: str
+) -> Problem:
+    rating = sorted(kept, key=lambda at: every[at].order)
+    scored = [every[at] for at in rating]
     contexts = {context: 0}
     rows: dict[object, int] = {}
     points: dict[tuple[int, ...], int] = {}
@@ -86,6 +87,7 @@ def _problem(scored: Sequence[Scored], preferred: Sequence[Preferred], encoding:
             [each.noise * (OBSERVATIONAL_LOOSENESS if each.observational else 1.0) for each in scored],
             dtype=np.float64,
         ),
+        rating=np.asarray(rating, dtype=np.int64),
         choices=tuple(choices),
         choice_looseness=tuple(choice.noise for choice in preferred),
     )

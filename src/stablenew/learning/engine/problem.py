@@ -18,7 +18,8 @@ class Problem:
 
     `points` [n, d] are table indices, `context` [n] numbers contexts (0: the one advice is for). Of each rating:
     `stars` (from MIDDLE), the `point` it is about, its `row` (numbered from 0), its place in time `order` (counted in
-    ratings) and how many times the usual noise variance it has (`looseness`). `choices`: the first of these points was
+    ratings), how many times the usual noise variance it has (`looseness`), and which of the evidence's scored pictures
+    it is (`rating`). `choices`: the first of these points was
     preferred to the others; a choice counts as 1 / its `choice_looseness` of
     one (1 where none are given).
     """
@@ -30,6 +31,7 @@ class Problem:
     row: Ints
     order: Floats
     looseness: Floats
+    rating: Ints
     choices: tuple[Ints, ...] = ()
     choice_looseness: tuple[float, ...] = ()
 

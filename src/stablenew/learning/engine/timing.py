@@ -36,6 +36,7 @@ def seconds_at(scored: Sequence[Scored], encoding: Encoding, rows: Ints) -> Floa
         row=np.arange(len(timed)),
         order=np.zeros(len(timed)),
         looseness=np.ones(len(timed)),
+        rating=np.arange(len(timed)),
     )
     belief = posterior_of(problem, _assumed(len(encoding.tables)), encoding)
     seconds: Floats = np.exp(belief.mean(rows) + logs.mean())
