@@ -137,6 +137,15 @@ def test_without_advice_no_sentence_says_to_change_anything() -> None:
     assert not any(each.startswith(("Change", "Expected:")) for each in given.statements)
 
 
+def test_what_other_packs_add_is_not_counted_as_the_packs_own() -> None:
+    """All ratings behind a sentence, and how many of them are about what was asked."""
+    scored = rated_rows(good_taste, 2, seed=1, context="portraits")
+    given = recommend(evidence_of([*scored, *rated_rows(good_taste, 5, seed=2)]), BASELINE, context="portraits")
+    assert "from 42 ratings (12 of portraits)" in " ".join(given.statements)
+    alone = recommend(evidence_of(scored), BASELINE, context="portraits")
+    assert "from 12 ratings." in alone.statements[1]
+
+
 def test_each_change_says_what_it_brings_and_whether_it_was_tried() -> None:
     """By name, before and after; one that no picture has is said to be concluded from its neighbours."""
     changes = advice(NEW, OLD).changes

@@ -90,6 +90,8 @@ def _difference(advice: Recommendation, other: Alternative) -> str:
 
 def _behind(advice: Recommendation) -> str:
     said = f"from {_count(advice.ratings, 'rating')}"
+    if advice.context and advice.baseline_expected.images < advice.ratings:
+        said += f" ({advice.baseline_expected.images:,} of {advice.context})"
     return f"{said} and {_count(advice.choices, 'choice')}" if advice.choices else said
 
 

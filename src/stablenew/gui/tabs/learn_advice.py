@@ -241,7 +241,7 @@ class AdvicePage(ttk.Frame):
     def _show_advice(self, left: ttk.Frame, advice: Recommendation) -> None:
         theme, px = self._window.theme, self._window.theme.px
         ttk.Label(left, text=headline(advice), style="Title.TLabel").pack(anchor="w")
-        about = f"{advice.context}: " if advice.context else ""
+        about = f"{advice.context}: {advice.baseline_expected.images:,} of " if advice.context else ""
         much = f"{counted(advice.ratings, 'rating')}, {counted(advice.choices, 'choice')} of the best"
         add_text(left, theme, f"{about}{much}", "Muted.TLabel")
         if not advice.enough:
