@@ -31,7 +31,8 @@ def test_a_slip_is_doubted_more_than_any_other_rating() -> None:
     scored, slip = with_a_slip()
     evidence = evidence_of(scored)
     encoding = encode_evidence(evidence)
-    _, doubted = fit_in_doubt(part_to_fit(evidence, encoding, ""), encoding)
+    part = part_to_fit(evidence, encoding, "")
+    _, doubted = fit_in_doubt(part, fit(part, encoding), encoding)
     doubts = dict(zip(doubted.rating.tolist(), doubted.looseness.tolist(), strict=True))
     assert max(doubts, key=doubts.__getitem__) == slip
     assert doubts[slip] > 4
@@ -85,7 +86,7 @@ def test_ratings_that_were_not_looked_at_count_as_much_as_the_others_on_average(
     evidence = evidence_of(rated_rows(good_taste, FIT_RATINGS // 6 + 10, seed=8))
     encoding = encode_evidence(evidence)
     part = part_to_fit(evidence, encoding, "")
-    _, doubted = fit_in_doubt(part, encoding)
+    _, doubted = fit_in_doubt(part, fit(part, encoding), encoding)
     whole = doubt_alike(whole_problem(evidence, encoding, ""), part, doubted, len(evidence.scored))
     looked_at = np.isin(whole.rating, part.rating)
     assert whole.looseness[looked_at] == pytest.approx(doubted.looseness)
@@ -99,7 +100,7 @@ def test_nothing_rated_is_nothing_to_doubt() -> None:
     evidence = evidence_of([], preferred=(Preferred(best=own[0].settings, others=(own[1].settings,)),))
     encoding = encode_evidence(evidence)
     part = part_to_fit(evidence, encoding, "")
-    hyper, doubted = fit_in_doubt(part, encoding)
+    hyper, doubted = fit_in_doubt(part, fit(part, encoding), encoding)
     assert doubted is part
     assert np.array_equal(hyper.to_vector(), fit(part, encoding).to_vector())
     whole = whole_problem(evidence, encoding, "")

@@ -11,7 +11,9 @@ import numpy as np
 from stablenew.learning.engine.arrays import Floats, Ints
 from stablenew.learning.engine.climbing import climb_mean
 from stablenew.learning.engine.doubt import doubt_alike, fit_in_doubt
+from stablenew.learning.engine.fit import fit
 from stablenew.learning.engine.from_evidence import encode_evidence, part_to_fit, whole_problem
+from stablenew.learning.engine.kernel import Hyper
 from stablenew.learning.engine.knob_tables import Encoding
 from stablenew.learning.engine.knowledge_gradient import choose_row
 from stablenew.learning.engine.posterior import Posterior, posterior_of
@@ -38,12 +40,13 @@ _POLISHES = 4
 class Belief:
     """What is believed in one context: `baseline` [1, d] is encoded, `best` [1, d] are the best settings known.
 
-    `part` is the evidence that the kernel's unknowns were learned from.
-
-    `hopeful` [m, d] are settings that might be as good: local optima of the expectation, and those best rated so far.
+    `part` is the evidence that the kernel's unknowns were learned from, and `undoubted` what they were as long as all
+    of it was trusted alike. `hopeful` [m, d] are settings that might be as good: local optima of the expectation, and
+    those best rated so far.
     """
 
     part: Problem
+    undoubted: Hyper
     posterior: Posterior
     baseline: Ints
     best: Ints
@@ -57,13 +60,21 @@ class Belief:
 def believe(evidence: Evidence, baseline: Mapping[str, Any], context: str) -> Belief:
     """What `evidence` comes to in `context`."""
     encoding = encode_evidence(evidence, [baseline])
-    plain = part_to_fit(evidence, encoding, context)
-    hyper, part = fit_in_doubt(plain, encoding)
-    whole = doubt_alike(whole_problem(evidence, encoding, context), plain, part, len(evidence.scored))
+    part = part_to_fit(evidence, encoding, context)
+    undoubted = fit(part, encoding)
+    hyper, doubted = fit_in_doubt(part, undoubted, encoding)
+    whole = doubt_alike(whole_problem(evidence, encoding, context), part, doubted, len(evidence.scored))
     posterior = posterior_of(whole, hyper, encoding)
     at = encoding.encode([baseline])
     hopeful = optima(posterior, at)
-    return Belief(part=part, posterior=posterior, baseline=at, best=most_certain(posterior, hopeful), hopeful=hopeful)
+    return Belief(
+        part=part,
+        undoubted=undoubted,
+        posterior=posterior,
+        baseline=at,
+        best=most_certain(posterior, hopeful),
+        hopeful=hopeful,
+    )
 
 
 def optima(posterior: Posterior, baseline: Ints, seed: int = 1) -> Ints:

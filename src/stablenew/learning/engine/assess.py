@@ -18,7 +18,7 @@ from stablenew.learning.evidence import Scored
 CERTAINTY = 0.9
 """Settings that are worse with less certainty than this cannot be told apart."""
 CHEAP_LOSS, CHEAP_CERTAINTY = 0.25, 0.8
-UNSURE = 1.2
+UNSURE = 1.3
 """Standard deviations are taken so many times as large: the kernel's unknowns are not as certain as their most probable
 values, and the best of many is more often one that was misjudged (measured: docs/benchmarks.md).
 """

@@ -45,7 +45,8 @@ def conclude(evidence: Evidence, baseline: Settings, context: str, purpose: Purp
     belief = believe(evidence, baseline, context)
     found = assess(belief, evidence.scored, for_time=purpose == "time")
     own = [each for each in evidence.scored if each.context == context]
-    matters = evidence_for_settings(belief.part, belief.encoding, belief.posterior.hyper)
+    # Doubts follow from believing in the settings: whether these matter is asked of the ratings as they were given.
+    matters = evidence_for_settings(belief.part, belief.encoding, belief.undoubted)
     reason = _missing(evidence, found, purpose, matters)
     advised = found.best if not reason else found.baseline
     settings = _settings(belief, advised.row, baseline)

@@ -23,14 +23,17 @@ FREEDOM = 4.0
 _ROUNDS = 2
 
 
-def fit_in_doubt(part: Problem, encoding: Encoding) -> tuple[Hyper, Problem]:
-    """The most probable unknowns, and `part` with each rating as loose as it turned out to be doubtful."""
-    hyper, doubted = fit(part, encoding), part
+def fit_in_doubt(part: Problem, undoubted: Hyper, encoding: Encoding) -> tuple[Hyper, Problem]:
+    """The most probable unknowns, and `part` with each rating as loose as it turned out to be doubtful.
+
+    `undoubted` are the most probable unknowns where all ratings are trusted alike.
+    """
+    hyper, doubted = undoubted, part
     for _ in range(_ROUNDS if len(part.stars) else 0):
         doubted = dataclasses.replace(
             part, looseness=part.looseness * _doubts(doubted, part.looseness, hyper, encoding)
         )
-        hyper = fit(doubted, encoding, start=hyper)
+        hyper = fit(doubted, encoding)
     return hyper, doubted
 
 

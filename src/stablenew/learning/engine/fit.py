@@ -63,10 +63,10 @@ def left_out(problem: Problem, hyper: Hyper, encoding: Encoding) -> tuple[Floats
     return off, np.maximum(1 / precision - nuisance.noise, 0.0)
 
 
-def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None, start: Hyper | None = None) -> Hyper:
-    """The most probable unknowns, looked for from `start`."""
+def fit(problem: Problem, encoding: Encoding, *, prior: Prior | None = None) -> Hyper:
+    """The most probable unknowns."""
     prior = prior or default_prior(len(encoding.tables))
-    vector = prior.centre if start is None else start.to_vector()
+    vector = prior.centre
     for _ in range(2 if problem.choices else 1):
         sites = _sites(problem, Hyper.from_vector(vector), encoding)
         vector = _climb(vector, problem, encoding, sites, prior)
