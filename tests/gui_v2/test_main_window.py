@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stablenew.gui.events import BackendChoice
 from stablenew.gui.state import WindowState, read_state, write_state
 from stablenew.workspace import Workspace
 from tests.gui_v2.hand import PATIENCE_S, Hand
@@ -79,4 +80,18 @@ def test_collecting_garbage_does_not_look_through_the_window_itself(open_window:
     hand.wait(lambda: hand.window.capabilities, "the backend's answer")
     assert gc.get_freeze_count() > 10_000
     hand.put_away()
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_backend_that_goes_is_not_kept_from_being_collected(
+    open_window: Callable[..., Hand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When another one is chosen, everything is looked through again."""
+    monkeypatch.setattr("stablenew.gui.main_window.IMPORT_AFTER_MS", 10**7)
+    hand = open_window()
+    hand.wait(lambda: hand.window.capabilities, "the backend's answer")
+    assert gc.get_freeze_count() > 10_000
+    hand.window.choose_backend(BackendChoice(name="fake"))
+    hand.wait(lambda: gc.get_freeze_count() == 0, "what was set aside")
+    hand.wait(lambda: hand.window.backend.state == "ready", "the backend")
     assert gc.get_freeze_count() == 0

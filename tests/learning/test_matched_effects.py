@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_map_of_two_settings_says_how_far_above_its_group_each_pair_is() -> No
     assert all(cell.images == 1 and cell.error is None for cell in found)
     twice = two_way_map([seen(s, seed=n, a=a, b="x") for n in (1, 2) for a, s in ((1, 2), (2, 4))], "a", "b")
     assert twice[0] == MapCell(first=1, second="x", mean=-1.0, error=0.0, images=2)
+
+
+def test_a_picture_that_two_people_rated_is_one_picture_of_its_cell() -> None:
+    """Each person's stars are compared with their own; what is counted are pictures."""
+    group = [
+        dataclasses.replace(seen(stars, a=a, b="x", who=who), record_id=f"picture {a}")
+        for who in ("ann", "bob")
+        for a, stars in ((1, 2), (2, 4))
+    ]
+    assert [(cell.mean, cell.images) for cell in two_way_map(group, "a", "b")] == [(-1.0, 1), (1.0, 1)]
 
 
 def test_the_share_of_the_seed_is_the_variance_within_one_setting() -> None:

@@ -230,10 +230,17 @@ def test_two_records_on_one_line_are_damage(tmp_path: Path) -> None:
         assert [each.line_number for each in index.damage()] == [2, 4, 5, 6]
 
 
-def test_what_a_pack_gives_before_it_breaks_off_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a scan has it: the lines before the error, damaged ones said, and that the file cannot be read."""
+@pytest.mark.parametrize("lines_at_once", [20, 1000])
+def test_what_a_pack_gives_before_it_breaks_off_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines_at_once: int
+) -> None:
+    """As a scan has it: the lines before the error, damaged ones said, and that the file cannot be read; in a catch-up
+    that takes fewer lines at once, too.
+    """
+    readings = iter(range(5))
 
     def breaking_off(_: Path) -> Iterator[ScannedLine]:
+        next(readings)  # an endless catch-up ends here
         for place in range(70):
             data = b"{torn" if place == 66 else make_record(f"r{place}").to_line()
             yield ScannedLine(place, data, len(data), True)
@@ -242,7 +249,7 @@ def test_what_a_pack_gives_before_it_breaks_off_counts(tmp_path: Path, monkeypat
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / f"a{PACK_SUFFIX}").touch()
     monkeypatch.setattr(index_catch_up, "pack_lines", breaking_off)
-    with open_index(tmp_path) as index:
+    with open_index(tmp_path, lines_at_once=lines_at_once) as index:
         assert index.overview().records.n == 69
         assert sorted(each.line_number for each in index.damage()) == [0, 67]
 

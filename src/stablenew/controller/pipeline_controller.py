@@ -184,7 +184,10 @@ class PipelineController:
         return runner or self._build_runner(None)
 
     def watch(self, watcher: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `watcher` with every event of every run from now on; calling what is returned ends that."""
+        """Call `watcher` with every event of every run from now on; calling what is returned ends that.
+
+        It must not wait for a run from within a change of state: the end of a run waits until that has been told.
+        """
         with self._lock:
             self._watchers.append(watcher)
         return lambda: self._unwatch(watcher)

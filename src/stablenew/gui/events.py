@@ -65,7 +65,7 @@ class RatingsChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingsStored:
-    """All that was said is on disk: what is read from there can be read anew."""
+    """What had been said is on disk: it can be read anew. Another follows for what is said meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stablenew.gui.bridge import Bridge
+from stablenew.log import get_logger
+
+log = get_logger("stablenew.gui")
 
 T = TypeVar("T")
 
@@ -69,7 +72,8 @@ class Jobs:
         for _ in range(self._threads):
             self._waiting.put(None)
         with self._changed:
-            self._changed.wait_for(lambda: not self._unkeyed, PATIENCE_S)
+            if not self._changed.wait_for(lambda: not self._unkeyed, PATIENCE_S):
+                log.warning("the window closed before all it had begun was done", jobs=self._unkeyed)
 
     def _work(self) -> None:
         while (job := self._waiting.get()) is not None:

@@ -192,6 +192,7 @@ class StableNewGUI:
         self._so_far: list[object] = []
         self._standing: StateChanged | None = None
         self._advanced: ExperimentAdvanced | None = None
+        self._had_backend = False
         self._ending, self._asked_to_close = False, 0
         self._unsaved: str | None = None
         self._one_writes = threading.Lock()
@@ -451,8 +452,11 @@ class StableNewGUI:
     def _keep_up(self, event: object) -> None:
         if isinstance(event, BackendChanged):
             self.backend = event
-            if event.state == "ready":
+            if event.state == "ready" and not self._had_backend:
+                self._had_backend = True
                 _settle()
+            elif event.state == "opening" and self._had_backend:
+                gc.unfreeze()  # the backend before goes, with all that belonged to it
         elif isinstance(event, StateChanged):
             self._standing = event
             if event.state == "running" and self._advanced and self._advanced.experiment_id != event.run_id:
@@ -508,7 +512,7 @@ class StableNewGUI:
 
 
 def _settle() -> None:
-    """What is there now stays: collecting garbage looks through it no more.
+    """What is there now stays, until another backend is chosen: collecting garbage looks through it no more.
 
     A full collection, on whichever thread, holds up all of them: for 50 to 100 ms with what a window has imported.
     """

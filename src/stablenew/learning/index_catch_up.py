@@ -165,9 +165,9 @@ class CatchUp:
             for lines in _some_at_a_time(pack_lines(found.path)):
                 self._read_packed(state, found.path, lines)
             state.note_pack(found.seen)
+            self._took(state.lines)
         except (OSError, InputError, RecordError) as exc:
-            self._note_unreadable(state, exc)
-        self._took(state.lines)
+            self._note_unreadable(state, exc)  # no lines taken: with none left to take it would be read again and again
         self._save(state)
 
     def _read_packed(self, state: FileState, path: Path, lines: list[ScannedLine]) -> None:

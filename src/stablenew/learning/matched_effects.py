@@ -32,7 +32,7 @@ class MatchedValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapCell:
-    """Two settings together: mean stars above the mean of the group of matched pictures, over `images` of them."""
+    """Two settings together: mean stars above the mean of the group of matched pictures, from `images` pictures."""
 
     first: Any
     second: Any
@@ -65,14 +65,17 @@ def matched_values(scored: Iterable[Scored], name: str) -> tuple[MatchedValue, .
 def two_way_map(scored: Iterable[Scored], first: str, second: str) -> tuple[MapCell, ...]:
     """Both settings' values together, from groups of pictures that differ in nothing else, in order of the values."""
     cells: dict[Key, list[float]] = defaultdict(list)
+    pictures: dict[Key, set[object]] = defaultdict(set)
     for group in _groups(scored, (first, second)):
         by_values = _by_key(group, (first, second))
         if len(by_values) > 1:
             middle = _mean([_mean(stars) for stars in by_values.values()])
             for key, stars in by_values.items():
                 cells[key].append(_mean(stars) - middle)
+            for each in group:
+                pictures[each.settings[first], each.settings[second]].add(each.record_id or id(each))
     found = [
-        MapCell(first=key[0], second=key[1], mean=_mean(each), error=_error(each), images=len(each))
+        MapCell(first=key[0], second=key[1], mean=_mean(each), error=_error(each), images=len(pictures[key]))
         for key, each in cells.items()
     ]
     return tuple(sorted(found, key=lambda cell: (in_order(cell.first), in_order(cell.second))))
