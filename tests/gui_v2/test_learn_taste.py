@@ -17,7 +17,7 @@ from stablenew.learning.taste_file import TasteFile, TasteSource, read_taste_fil
 from stablenew.learning.taste_store import Imported, export_taste, imported_taste, write_taste_file
 from stablenew.testing.fake_backend import Script
 from stablenew.workspace import Workspace
-from tests.gui_v2.hand import Hand
+from tests.gui_v2.hand import Hand, Held
 from tests.learning.person import VALUES, likes_heun_at_five, pictures, stars_for, store
 
 OpenWindow = Callable[..., Hand]
@@ -194,6 +194,33 @@ def test_old_ratings_fade_and_are_taken_back(
     hand.click(hand.find("Take back the last", under=dialog(hand)))
     hand.wait(lambda: "2026-03-01" in notice(hand), "the end of the other")
     assert fadings(workspace) == []
+
+
+def test_ratings_fade_once_however_often_it_is_pressed(
+    open_window: OpenWindow, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first press is on its way to the disk others do nothing; after one that was refused they do."""
+    fade(workspace, "2026-03-01", 0.5)
+    hand = open_window(QUICK)
+    page = cards_page(hand)
+    choose(hand, page, "My taste has changed...")
+    box = dialog(hand)
+    day, _ = (each for each in hand.all(box) if each.winfo_class() == "TEntry")
+    hand.type("june", day)
+    hand.key("Return", day)
+    hand.wait(lambda: any("is no day" in str(each.cget("text")) for each in labels(hand, box)), "what is wrong")
+    held = Held(fade, before=True)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_taste.fade", held)
+    hand.type("2026-06-01", day)
+    hand.key("Return", day)
+    hand.wait(held.begun.is_set, "the fading")
+    hand.key("Return", day)
+    hand.click(hand.find("Let them fade", under=box))
+    hand.click(hand.find("Take back the last", under=box))
+    held.free.set()
+    hand.wait(lambda: "from before 2026-06-01" in notice(hand), "the fading's end")
+    hand.wait_jobs()
+    assert [each.factor for each in fadings(workspace)] == [0.5, 0.3]
 
 
 def labels(hand: Hand, under: Any) -> list[Any]:

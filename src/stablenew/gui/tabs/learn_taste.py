@@ -80,6 +80,7 @@ class TasteMenu:
         self._master, self._window, self._changed = master, window, changed
         self.ask_where: Callable[..., str] = filedialog.asksaveasfilename
         self.ask_which: Callable[..., str] = filedialog.askopenfilename
+        self._fading = False
         px = window.theme.px
         self.button = ttk.Menubutton(master, text="Taste ", padding=(px(8), px(2), px(4), px(2)))
         menu = self.menu = ttk.Menu(self.button, tearoff=False)
@@ -194,9 +195,13 @@ class TasteMenu:
         dialog.show(entry)
 
     def _fade(self, dialog: Dialog, day: str, percent: str, wrong: ttk.Label) -> None:
-        workspace = self._window.workspace
+        """Once for any number of presses: the dialog stays until the fading is on disk, and factors multiply."""
+        if self._fading:
+            return
+        self._fading, workspace = True, self._window.workspace
 
         def refused(exc: Exception) -> None:
+            self._fading = False
             if dialog.winfo_exists():
                 wrong.configure(text=str(exc))
             if not isinstance(exc, InputError):
@@ -207,6 +212,7 @@ class TasteMenu:
         )
 
     def _faded(self, dialog: Dialog, made: Fading) -> None:
+        self._fading = False
         if dialog.winfo_exists():
             dialog.destroy()
         back = Action(label="Take it back", do=self._unfade)
@@ -214,8 +220,9 @@ class TasteMenu:
         self._changed()
 
     def _take_back(self, dialog: Dialog) -> None:
-        dialog.destroy()
-        self._unfade()
+        if not self._fading:  # else the last is not the one that the dialog shows as the last
+            dialog.destroy()
+            self._unfade()
 
     def _unfade(self) -> None:
         workspace = self._window.workspace
