@@ -677,6 +677,30 @@ def test_what_was_edited_a_moment_ago_is_what_is_started(
     assert experiment.plan.seeds == 1
 
 
+@pytest.mark.parametrize("answer", ["Start it", "Keep for later"])
+def test_a_large_design_is_asked_about_until_it_is_another(
+    open_window: OpenWindow, workspace: Workspace, pack: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """The question goes when the design is edited, and when it is stored: it is about what stands there, once."""
+    monkeypatch.setattr("stablenew.gui.tabs.learn_orders.is_large", lambda _: True)
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    hand.click(tab.design.start_button)
+    hand.find("Start it")
+    tab.design._seeds.set("1")
+    hand.wait(lambda: tab.design.designed, "the new design")
+    assert not hand.shows("Start it")
+    hand.click(tab.design.start_button)
+    hand.wait(lambda: tab.design.designed, "the same design")
+    hand.find("Start it")
+    hand.click(hand.find(answer))
+    hand.wait(lambda: tab.page == "experiments", "the experiment")
+    assert not hand.shows("Start it")
+    hand.wait(lambda: answer != "Start it" or (tab.view.result and not tab.view.busy), "the end of the experiment")
+    assert [each.plan.seeds for each in list_experiments(workspace)] == [1]
+
+
 def test_a_design_that_comes_late_does_not_hide_a_mistake(
     open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

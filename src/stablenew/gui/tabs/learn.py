@@ -308,6 +308,7 @@ class LearnTab(ttk.Frame):
         self.proving.use_theme()
 
     def _design_edited(self) -> None:
+        self.desk.design_edited()
         self._remember(self.design.memory())
 
     def _remember(self, values: Mapping[str, Any]) -> None:

@@ -16,6 +16,9 @@ from stablenew.pipeline.cost import describe, is_large
 if TYPE_CHECKING:
     from stablenew.gui.main_window import StableNewGUI
 
+LARGE = "large design"
+"""The notice that asks whether a large design is to be started; it holds that design."""
+
 
 class ExperimentDesk:
     """Every method is for Tk's thread and returns at once. `stored` is told what was stored, `started` what began."""
@@ -31,9 +34,13 @@ class ExperimentDesk:
         if not sure and is_large(designed.estimate):
             start = Action(label="Start it", do=partial(self.start_design, designed, sure=True))
             text = f"That is a lot: {describe(designed.estimate)}."
-            self._window.notify(Notice(text=text, severity="warning", actions=(start,), key="experiment"))
+            self._window.notify(Notice(text=text, severity="warning", actions=(start,), key=LARGE))
             return
         self._store(designed, lambda experiment: self._run(experiment))
+
+    def design_edited(self) -> None:
+        """A large design that was asked about is not the one on the page any more."""
+        self._window.notices.drop(LARGE)
 
     def keep_design(self, designed: Designed) -> None:
         """Store the design; it can be started later."""
@@ -74,6 +81,7 @@ class ExperimentDesk:
 
     def _store(self, designed: Designed, then: Callable[[Experiment], None]) -> None:
         window = self._window
+        window.notices.drop(LARGE)  # it would store the design once more
         if window.backend is None:
             window.notify(Notice(text="No backend is open: choose one in Run.", severity="bad", key="experiment"))
             return
@@ -102,6 +110,7 @@ class ExperimentDesk:
         controller, workspace = self._window.controller, self._window.workspace
         if controller is not None:
             self._window.notices.drop("experiment")
+            self._window.notices.drop(LARGE)
             self._window.jobs.start(
                 lambda: controller.start_experiment(workspace, experiment_id), lambda _: self._started(experiment_id)
             )
