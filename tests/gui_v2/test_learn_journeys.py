@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -782,6 +783,95 @@ def test_escape_ends_a_comparison_at_any_moment(open_window: OpenWindow, monkeyp
         hand.wait(lambda: tab.page == "cards", "the cards")
     assert ["no pair" in each or "cannot be kept" in each for each in hand.mistakes] == [True, True]
     hand.mistakes.clear()
+
+
+class Noted:
+    """A comparison of nine pairs that notes what is done with it; its proof is its name."""
+
+    done: list[str]
+    answers: Held
+
+    def __init__(self, workspace: Workspace, proof: Any, who: str | None) -> None:
+        self.proof = proof
+        self.done.append(f"{proof} opened")
+
+    def pair(self) -> Pair:
+        return Pair(left=Path(f"{self.proof}.png"), right=Path("right.png"), pairs=9)
+
+    def answer(self, *_: object) -> Pair:
+        pair: Pair = self.answers(self.pair)
+        self.done.append(f"{self.proof} answered")
+        return pair
+
+    def close(self) -> None:
+        self.done.append(f"{self.proof} closed")
+
+    def conclude(self) -> Any:
+        self.done.append(f"{self.proof} concluded")
+        if self.proof == "lost":
+            raise InputError("it cannot be kept")
+        return SimpleNamespace(card=SimpleNamespace(name=self.proof), said=("noted",), presets=())
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is done with comparisons."""
+    done: list[str] = []
+    monkeypatch.setattr(Noted, "done", done, raising=False)
+    monkeypatch.setattr(Noted, "answers", Held(lambda pair: pair()), raising=False)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_prove.Judging", Noted)
+    return done
+
+
+@pytest.mark.parametrize("first", ["first", "lost"])
+@pytest.mark.parametrize("answering", [False, True])
+def test_a_comparison_is_concluded_before_the_next_one(
+    open_window: OpenWindow, noted: list[str], first: Any, answering: bool
+) -> None:
+    """Another one's "Judge them" is pressed: what was found is kept, after the answer on its way, or that is said."""
+    second: Any = "second"
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    tab._judge(first)
+    hand.wait(lambda: not tab.proving.pair.over, "the first pair")
+    if answering:
+        hand.key("Left", tab.proving.table)
+        hand.wait(Noted.answers.begun.is_set, "the answer")
+    tab._judge(second)
+    Noted.answers.free.set()
+    hand.wait(lambda: tab.proving.pair.left == Path("second.png"), "the other's first pair")
+    answered = [f"{first} answered"] if answering else []
+    assert noted == [f"{first} opened", *answered, f"{first} concluded", "second opened"]
+    assert tab.page == "prove"
+    assert hand.shows("Card first: noted") == (first == "first")
+    assert len(hand.mistakes) == (first == "lost")
+    hand.mistakes.clear()
+    hand.key("Escape", tab.proving.table)
+    hand.wait(lambda: tab.page == "cards", "the cards")
+    assert noted[-1] == "second concluded"
+
+
+def test_a_comparison_left_while_it_opens_is_closed_and_no_more(
+    open_window: OpenWindow, noted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is concluded or said, and the keyboard stays where it is."""
+    held = Held(Noted)
+    monkeypatch.setattr("stablenew.gui.tabs.learn_prove.Judging", held)
+    left: Any = "left"
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    tab._judge(left)
+    hand.wait(held.begun.is_set, "the opening")
+    hand.key("Escape", tab.proving.table)
+    assert tab.page == "cards"
+    field = tab.page_buttons["cards"]
+    field.focus_force()
+    held.free.set()
+    hand.wait(lambda: len(noted) == 2, "the end of the comparison")
+    hand.wait_jobs()
+    assert noted == ["left opened", "left closed"]
+    assert not hand.window.notices.notices
+    assert str(hand.root.tk.call("focus")) == str(field)
 
 
 def test_what_comes_late_takes_nobody_away_from_where_they_are(

@@ -203,7 +203,7 @@ class LearnTab(ttk.Frame):
         self.window.notify(Notice(text=f"Card {done.card.name}: {said}", key="proof"))
         self.advice.changed()
         self.cards.choose(done.card.name)
-        if self.page == "prove":
+        if self.page == "prove" and not self.proving.going_on:
             self.show("cards")
 
     def _offer(self, text: str, label: str, do: Callable[[], None], *, key: str) -> None:

@@ -94,7 +94,11 @@ class Judging:
         self._session.undo()
         return self.pair()
 
+    def close(self) -> None:
+        """Close the session; what was found is on disk, and nothing is kept with the card."""
+        self._open.close()
+
     def conclude(self) -> Conclusion:
         """Keep what was found with the card, and close the session."""
-        self._open.close()
+        self.close()
         return conclude(self._workspace, self._proof, who=self._who)

@@ -45,25 +45,27 @@ class ProvePage(ttk.Frame):
         super().__init__(master, padding=(px(16), px(12), px(16), px(8)))
         self._window, self._ended, self._left = window, ended, left
         self._judging: Judging | None = None
-        self._waiting = self._leaving = False
+        self._wanted: Proof | None = None
+        self._waiting = self._leaving = self._keeping = False
         self._since = 0.0
         self.pair = Pair()
         self.loader = PictureLoader(window.bridge.call, self._ready)
         self._lay_out()
         self.bind("<Map>", lambda _: self.table.focus_set())
 
+    @property
+    def going_on(self) -> bool:
+        """Whether a comparison is wanted that is not open yet: the page stays for it when another one ends."""
+        return self._wanted is not None
+
     def begin(self, proof: Proof) -> None:
-        """Ask about the pairs of `proof`, from the first that was not answered."""
-        workspace, who = self._window.workspace, self._window.ratings.who
-        self._judging, self.pair = None, Pair()
-        self._waiting = self._leaving = False
+        """Ask about the pairs of `proof`, from the first that was not answered; one that is open is concluded first."""
+        self._wanted, self.pair = proof, Pair()
         self._show()
-
-        def opened() -> tuple[Judging, Pair]:
-            judging = Judging(workspace, proof, who)
-            return judging, judging.pair()
-
-        self._window.jobs.start(opened, self._opened, key="judging")
+        if self._judging is not None:
+            self._conclude()
+        elif not self._keeping:
+            self._open(proof)
 
     def use_theme(self) -> None:
         """Take on the theme's colours."""
@@ -83,23 +85,20 @@ class ProvePage(ttk.Frame):
         judging = self._judging
         if judging is not None and not self.pair.over:
             decided_ms = round((time.monotonic() - self._since) * 1000)
-            self._work(judging, lambda: judging.answer(answer, decided_ms))
+            self._work(lambda: judging.answer(answer, decided_ms))
 
     def undo(self) -> None:
         """Take the last answer back."""
         if self._judging is not None:
-            self._work(self._judging, self._judging.undo)
+            self._work(self._judging.undo)
 
     def leave(self) -> None:
         """End the sitting, once the answer on its way is on disk: what was found so far is kept with the card."""
-        judging, self._leaving = self._judging, True
-        if self._waiting:
-            return
-        self._judging = None
-        if judging is None:
-            self._left()  # nothing could be opened, or what was found is being kept already
+        self._wanted = None
+        if self._judging is None:
+            self._left()  # nothing is open or could be, or what was found is being kept already
         else:
-            self._window.jobs.start(judging.conclude, self._ended, failed=self._not_kept)
+            self._conclude()
 
     # Parts.
 
@@ -128,34 +127,66 @@ class ProvePage(ttk.Frame):
         acts = {key: partial(self.answer, answer) for _, answer, keys in BUTTONS for key in keys}
         bind_keys(self.table, {**acts, "u": self.undo, "Escape": self.leave})
 
-    # What is seen.
+    # From one sitting to the next.
 
-    def _opened(self, found: tuple[Judging, Pair]) -> None:
-        self._judging = found[0]
-        self._take(found[0], found[1])
+    def _open(self, proof: Proof) -> None:
+        workspace, who = self._window.workspace, self._window.ratings.who
+
+        def opened() -> tuple[Judging, Pair]:
+            judging = Judging(workspace, proof, who)
+            return judging, judging.pair()
+
+        # Without a key: what comes of a job that is outdated is dropped, and its session would stay open.
+        self._window.jobs.start(opened, partial(self._opened, proof))
+
+    def _opened(self, proof: Proof, found: tuple[Judging, Pair]) -> None:
+        judging, pair = found
+        if self._wanted is not proof:
+            self._window.jobs.start(judging.close)  # the person left meanwhile, or wants another
+            return
+        self._judging, self._wanted, self._leaving = judging, None, False
+        self._take(pair)
         self.table.focus_set()
 
-    def _work(self, judging: Judging, work: Callable[[], Pair]) -> None:
-        if not self._waiting:
-            self._waiting = True
-            self._window.jobs.start(work, partial(self._take, judging), failed=partial(self._failed, judging))
+    def _conclude(self) -> None:
+        """Keep what was found, once the answer on its way is on disk."""
+        judging, self._leaving = self._judging, True
+        if judging is not None and not self._waiting:
+            self._judging, self._keeping = None, True
+            self._window.jobs.start(judging.conclude, self._kept, failed=self._not_kept)
 
-    def _failed(self, judging: Judging, exc: Exception) -> None:
-        if judging is self._judging:
-            self._waiting = self._leaving = False
-        self._window.report(exc)
+    def _kept(self, done: Conclusion) -> None:
+        self._keeping = False
+        self._ended(done)
+        if self._wanted is not None:
+            self._open(self._wanted)
 
     def _not_kept(self, exc: Exception) -> None:
+        self._keeping = False
         self._window.report(exc)
-        self._left()
+        if self._wanted is not None:
+            self._open(self._wanted)
+        else:
+            self._left()
 
-    def _take(self, judging: Judging, pair: Pair) -> None:
-        if judging is not self._judging:
-            return  # of a sitting before this one
+    # What is seen.
+
+    def _work(self, work: Callable[[], Pair]) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._window.jobs.start(work, self._take, failed=self._failed)
+
+    def _failed(self, exc: Exception) -> None:
+        self._waiting = self._leaving = False
+        self._window.report(exc)
+        if self._wanted is not None:
+            self._conclude()
+
+    def _take(self, pair: Pair) -> None:
         self._waiting = False
-        self.pair, self._since = pair, time.monotonic()
+        self.pair, self._since = Pair() if self._wanted is not None else pair, time.monotonic()
         if pair.over or self._leaving:
-            self.leave()
+            self._conclude()
         self._show()
 
     def _show(self) -> None:
