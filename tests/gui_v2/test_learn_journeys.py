@@ -702,6 +702,20 @@ def test_a_large_design_is_asked_about_until_it_is_another(
     assert [each.plan.seeds for each in list_experiments(workspace)] == [1]
 
 
+def test_a_note_typed_last_is_kept_with_the_experiment(
+    open_window: OpenWindow, workspace: Workspace, pack: Path
+) -> None:
+    """The design that is stored says what was written until it was."""
+    hand = open_window(QUICK, tabs=ADVISED)
+    tab = learn_tab(hand)
+    design(hand, tab, pack)
+    tab.design._note.set("does it need so many steps?")
+    hand.wait(lambda: tab.design.designed, "the design with the note")
+    hand.click(tab.design.keep_button)
+    hand.wait(lambda: list(list_experiments(workspace)), "the experiment")
+    assert [each.plan.note for each in list_experiments(workspace)] == ["does it need so many steps?"]
+
+
 def test_a_design_that_comes_late_does_not_hide_a_mistake(
     open_window: OpenWindow, pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

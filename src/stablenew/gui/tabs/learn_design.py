@@ -137,7 +137,8 @@ class DesignPage(ttk.Frame):
         self._prompts = tkinter.StringVar(self, str(DEFAULT_PROMPTS))
         self._seeds = tkinter.StringVar(self, str(DEFAULT_SEEDS))
         self._budget, self._note = tkinter.StringVar(self), tkinter.StringVar(self)
-        for variable in (self._base, self._design, self._with_baseline, self._prompts, self._seeds, self._budget):
+        every = (self._base, self._design, self._with_baseline, self._prompts, self._seeds, self._budget, self._note)
+        for variable in every:
             variable.trace_add("write", lambda *_: self._edited())
 
     def _lay_out_left(self, master: ttk.Frame) -> None:
