@@ -163,14 +163,14 @@ class Sender:
                 return Finished(job=job, outcome=Cancelled())
             if answer.trouble == "unreached":
                 self._await_server(answer)
-                self._prepare()
+                self._prepare_anew(answer)
                 continue
             # Without a word on its progress nobody knows whether the server still works on it.
             if answer.trouble == "lost" and not resent and self._facts.progress:
                 resent = True
                 self._await_idle(job, answer)
                 # It may have been restarted meanwhile, and have forgotten what was prepared.
-                self._prepare()
+                self._prepare_anew(answer)
                 continue
             return self._given_up(job, answer)
 
@@ -204,6 +204,14 @@ class Sender:
             if isinstance(self._client.get("/sdapi/v1/options"), Reply):
                 return
         raise Cancelled
+
+    def _prepare_anew(self, why: NoReply) -> None:
+        """Prepare a server that answers again; one that was going down when it last did is waited for once more."""
+        try:
+            self._prepare()
+        except BackendUnavailable:
+            self._await_server(why)
+            self._prepare()
 
     def _await_idle(self, job: Job, why: NoReply) -> None:
         """Stop our job if it still runs and return once the server no longer works on it.
