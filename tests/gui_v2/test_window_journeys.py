@@ -35,16 +35,24 @@ if TYPE_CHECKING:
 __all__ = ["pack"]
 
 
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Backends:
-    """Opens a fake backend of any name but `gone`, and remembers which were opened and closed."""
+    """Opens a fake backend of any name but `gone`, as soon as it may, and remembers which were opened and closed."""
 
     gone: str = "webui"
+    may_open: threading.Event = field(default_factory=_set_event)
     opened: list[tuple[str, str | None]] = field(default_factory=list)
     fakes: list[FakeBackend] = field(default_factory=list)
 
     @contextmanager
     def open_app(self, options: AppOptions) -> Iterator[App]:
+        assert self.may_open.wait(PATIENCE_S)
         self.opened.append((options.backend, options.url))
         if options.backend == self.gone:
             raise BackendUnavailable(options.backend, f"no server answers at {options.url}: start it")
@@ -74,18 +82,11 @@ def test_choosing_another_backend_closes_the_first(open_window: OpenWindow) -> N
 
 def test_a_one_click_action_waits_for_its_own_backend(open_window: OpenWindow, pack: Path) -> None:
     """Pressed while another one is still being opened: that one's answer is not taken for its own's."""
-    backends, may_open = Backends(gone=""), threading.Event()
-
-    @contextmanager
-    def opened(options: AppOptions) -> Iterator[App]:
-        assert may_open.wait(PATIENCE_S)
-        with backends.open_app(options) as app:
-            yield app
-
-    hand = open_window(open_app=opened)
+    backends = Backends(gone="", may_open=threading.Event())
+    hand = open_window(open_app=backends.open_app)
     tab = run_tab(hand)
     tab.orders.go(OneClickAction(label="both", packs=(str(pack),), backend="other"))
-    may_open.set()
+    backends.may_open.set()
     wait_run(hand, tab)
     assert [name for name, _ in backends.opened] == ["fake", "other"]
     assert tab.view.result is not None
@@ -159,19 +160,12 @@ def test_what_an_earlier_start_made_is_marked_in_its_own_run(
 
 def test_what_is_being_typed_is_not_overwritten_by_an_answer(open_window: OpenWindow) -> None:
     """The first backend answers in the middle of a word."""
-    backends, may_open = Backends(gone=""), threading.Event()
-
-    @contextmanager
-    def opened(options: AppOptions) -> Iterator[App]:
-        assert may_open.wait(PATIENCE_S)
-        with backends.open_app(options) as app:
-            yield app
-
-    hand = open_window(open_app=opened)
+    backends = Backends(gone="", may_open=threading.Event())
+    hand = open_window(open_app=backends.open_app)
     chooser = run_tab(hand).backend.chooser
     hand.wait(lambda: chooser.get() == "fake", "the backend's name")
     hand.type("oth", chooser)
-    may_open.set()
+    backends.may_open.set()
     hand.wait(lambda: hand.window.capabilities, "the backend's answer")
     assert chooser.get() == "oth"
     hand.type("other", chooser)

@@ -82,16 +82,32 @@ def _behind(effect: ValueEffect) -> str:
     return f"{pictures}; {effect.pairs} pairs {effect.matched.mean:+.1f}"
 
 
-class IntervalChart(tkinter.Canvas):
+class Chart(tkinter.Canvas):
+    """Evidence as a drawing, made anew whenever its size or the theme is another."""
+
+    def __init__(self, master: tkinter.Misc, theme: Theme) -> None:
+        super().__init__(master, highlightthickness=0, borderwidth=0, width=1, takefocus=False)
+        self._theme = theme
+        self.bind("<Configure>", lambda _: self._draw())
+
+    def use_theme(self) -> None:
+        """Take on the theme's colours."""
+        self._draw()
+
+    def _draw(self) -> None:
+        """Begin with an empty ground; each chart goes on from there."""
+        self.delete("all")
+        self.configure(background=self._theme.palette.background)
+
+
+class IntervalChart(Chart):
     """Rows of intervals over one scale. It takes the height that its rows need."""
 
     def __init__(self, master: tkinter.Misc, theme: Theme, *, label_width: int = 130, note_width: int = 130) -> None:
-        super().__init__(master, highlightthickness=0, borderwidth=0, width=1, takefocus=False)
-        self._theme = theme
+        super().__init__(master, theme)
         self._label_width, self._note_width = theme.px(label_width), theme.px(note_width)
         self._label_room, self._note_room = self._label_width, self._note_width
         self.bars: tuple[Bar, ...] = ()
-        self.bind("<Configure>", lambda _: self._draw())
 
     def show(self, bars: Sequence[Bar]) -> None:
         """Draw these."""
@@ -99,14 +115,9 @@ class IntervalChart(tkinter.Canvas):
         self.configure(height=self._theme.px(ROW * len(bars) + AXIS))
         self._draw()
 
-    def use_theme(self) -> None:
-        """Take on the theme's colours."""
-        self._draw()
-
     def _draw(self) -> None:
+        super()._draw()
         palette, px = self._theme.palette, self._theme.px
-        self.delete("all")
-        self.configure(background=palette.background)
         self._label_room = min(self._label_width, self.winfo_width() // 4)
         self._note_room = min(self._note_width, self.winfo_width() * 2 // 5)
         left, right = self._label_room, self.winfo_width() - self._note_room

@@ -6,7 +6,7 @@ import math
 import tkinter
 from collections.abc import Callable, Sequence
 
-from stablenew.gui.tabs.learn_charts import Scale, bars_of, scale_of
+from stablenew.gui.tabs.learn_charts import Chart, Scale, bars_of, scale_of
 from stablenew.gui.theme import SMALL, Theme
 from stablenew.learning.card_text import value_text
 from stablenew.learning.recommendation import SettingEffect, ValueEffect
@@ -45,29 +45,22 @@ def named(effect: SettingEffect, xs: Sequence[float], apart: float) -> list[int]
     return sorted(found)
 
 
-class CurveChart(tkinter.Canvas):
+class CurveChart(Chart):
     """One setting's curve."""
 
     def __init__(self, master: tkinter.Misc, theme: Theme) -> None:
-        super().__init__(master, highlightthickness=0, borderwidth=0, width=1, takefocus=False)
-        self._theme = theme
+        super().__init__(master, theme)
         self.effect: SettingEffect | None = None
         self.configure(height=theme.px(HEIGHT))
-        self.bind("<Configure>", lambda _: self._draw())
 
     def show(self, effect: SettingEffect) -> None:
         """Draw this one."""
         self.effect = effect
         self._draw()
 
-    def use_theme(self) -> None:
-        """Take on the theme's colours."""
-        self._draw()
-
     def _draw(self) -> None:
+        super()._draw()
         px, palette = self._theme.px, self._theme.palette
-        self.delete("all")
-        self.configure(background=palette.background)
         left, right, bottom = px(LEFT), self.winfo_width() - px(RIGHT), px(HEIGHT - BELOW)
         if self.effect is None or right - left < px(60):
             return

@@ -10,6 +10,7 @@ from tkinter import font as tkfont
 import ttkbootstrap as ttk
 
 from stablenew.gui.colours import mixed, readable_on
+from stablenew.gui.tabs.learn_charts import Chart
 from stablenew.gui.tabs.learn_pairs import PairCell, PairTable, cell_lines, pair_after, pair_table
 from stablenew.gui.tabs.learn_parts import add_text
 from stablenew.gui.theme import HEADING, SMALL, Theme
@@ -37,29 +38,24 @@ def cut(text: str, room: int, measure: Callable[[str], int]) -> str:
     return shown
 
 
-class HeatTable(tkinter.Canvas):
+class HeatTable(Chart):
     """The map of two settings. It takes the height that its rows need, and shows as many columns as fit."""
 
     def __init__(self, master: tkinter.Misc, theme: Theme, narrowed: Callable[[str], None]) -> None:
-        super().__init__(master, highlightthickness=0, borderwidth=0, width=1, height=1, takefocus=False)
-        self._theme, self._narrowed = theme, narrowed
+        super().__init__(master, theme)
+        self.configure(height=1)
+        self._narrowed = narrowed
         self.found: SettingsMap | None = None
         self.table = PairTable()
-        self.bind("<Configure>", lambda _: self._draw())
 
     def show(self, found: SettingsMap | None) -> None:
         """Draw this one; None: nothing."""
         self.found, self.table = found, PairTable()
         self._draw()
 
-    def use_theme(self) -> None:
-        """Take on the theme's colours."""
-        self._draw()
-
     def _draw(self) -> None:
+        super()._draw()
         palette, px = self._theme.palette, self._theme.px
-        self.delete("all")
-        self.configure(background=palette.background)
         if self.found is None or self.winfo_width() < px(LABEL + LEAST):
             self.configure(height=1)
             return
